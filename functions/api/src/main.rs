@@ -1,0 +1,3 @@
+//! Wires the `api` function.
+
+fn main() {}

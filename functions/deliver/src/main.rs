@@ -1,0 +1,3 @@
+//! Wires the `deliver` function.
+
+fn main() {}

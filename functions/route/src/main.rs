@@ -1,0 +1,3 @@
+//! Wires the `route` function.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Wires the `sweep` function.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The ports to AWS (queues, objects, secrets, control table, functions) with their adapters and in-memory twins.

@@ -1,0 +1,1 @@
+//! The connector engine: one engine runs every manifest through one guarded HTTP client.

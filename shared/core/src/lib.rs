@@ -1,0 +1,1 @@
+//! The vocabulary of FluxNex and its decisions: pure, without IO, clock or randomness.

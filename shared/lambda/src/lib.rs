@@ -1,0 +1,1 @@
+//! Lambda glue: batches, isolation of each record, logging and settings.

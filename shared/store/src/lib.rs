@@ -1,0 +1,1 @@
+//! PostgreSQL: the catalog, the tenant schemas, their migrations and every query.

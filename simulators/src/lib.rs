@@ -1,0 +1,1 @@
+//! Simulated applications, and the checker that reconciles what they saw. Development only.

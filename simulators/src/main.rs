@@ -1,0 +1,3 @@
+//! Runs the simulated applications.
+
+fn main() {}
