@@ -1,0 +1,14 @@
+// The functions there are: one crate, one zip and one role each.
+export const FUNCTION_NAMES = [
+  'ingest',
+  'replicate',
+  'normalise',
+  'route',
+  'deliver',
+  'sweep',
+  'notify',
+  'migrate',
+  'api',
+] as const;
+
+export type FunctionName = (typeof FUNCTION_NAMES)[number];

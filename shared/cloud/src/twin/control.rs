@@ -1,0 +1,139 @@
+//! The control table in memory.
+
+use super::lock;
+use crate::control::{
+    BusyRevision, BusyTenant, Control, ControlError, Document, MAX_DOCUMENT_BYTES, Published, ceil_millisecond,
+};
+use async_trait::async_trait;
+use fluxnex_core::ids::{ConnectionId, TenantId};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+#[derive(Default)]
+struct State {
+    /// A removed connection keeps its version without a body.
+    connections: HashMap<(TenantId, ConnectionId), (u64, Option<Value>)>,
+    busy: BTreeMap<TenantId, i64>,
+    writes: usize,
+    silent: bool,
+}
+
+impl State {
+    fn replace(&mut self, tenant: &TenantId, connection: &ConnectionId, version: u64, body: Option<Value>) -> Published {
+        self.writes += 1;
+        let key = (tenant.clone(), connection.clone());
+        match self.connections.get(&key) {
+            Some((current, _)) if *current > version => Published::Outdated,
+            _ => {
+                self.connections.insert(key, (version, body));
+                Published::Current
+            }
+        }
+    }
+}
+
+/// The twin of the control table.
+#[derive(Default)]
+pub struct InMemoryControl {
+    state: Mutex<State>,
+}
+
+impl InMemoryControl {
+    /// How many writes were tried.
+    #[must_use]
+    pub fn writes(&self) -> usize {
+        lock(&self.state).writes
+    }
+
+    /// Whether the table stops answering.
+    pub fn set_silent(&self, silent: bool) {
+        lock(&self.state).silent = silent;
+    }
+
+    fn state(&self) -> Result<std::sync::MutexGuard<'_, State>, ControlError> {
+        let state = lock(&self.state);
+        if state.silent {
+            return Err(ControlError::Unavailable { code: "Silent".to_owned(), source: None });
+        }
+        Ok(state)
+    }
+}
+
+#[async_trait]
+impl Control for InMemoryControl {
+    async fn publish_connection(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        version: u64,
+        document: &Value,
+    ) -> Result<Published, ControlError> {
+        let bytes = document.to_string().len();
+        if bytes > MAX_DOCUMENT_BYTES {
+            return Err(ControlError::TooLarge { bytes, max_bytes: MAX_DOCUMENT_BYTES });
+        }
+        Ok(self.state()?.replace(tenant, connection, version, Some(document.clone())))
+    }
+
+    async fn connection(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+    ) -> Result<Option<Document>, ControlError> {
+        let state = self.state()?;
+        let found = state.connections.get(&(tenant.clone(), connection.clone()));
+        Ok(found.and_then(|(version, body)| Some(Document { version: *version, body: body.clone()? })))
+    }
+
+    async fn remove_connection(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        version: u64,
+    ) -> Result<Published, ControlError> {
+        Ok(self.state()?.replace(tenant, connection, version, None))
+    }
+
+    async fn mark_busy(&self, tenant: &TenantId, until: Timestamp) -> Result<(), ControlError> {
+        let mut state = self.state()?;
+        state.writes += 1;
+        let until = ceil_millisecond(until);
+        let current = state.busy.entry(tenant.clone()).or_insert(until);
+        *current = until.max(*current);
+        Ok(())
+    }
+
+    async fn busy_tenants(&self, limit: usize) -> Result<Vec<BusyTenant>, ControlError> {
+        let state = self.state()?;
+        let mut found = Vec::with_capacity(state.busy.len());
+        for (tenant, until) in &state.busy {
+            found.push(BusyTenant {
+                tenant: tenant.clone(),
+                until: Timestamp::from_millisecond(*until)
+                    .map_err(|_| ControlError::Malformed { what: "until of a busy marker" })?,
+                revision: BusyRevision(*until),
+            });
+        }
+        found.sort_by(|a, b| (a.until, &a.tenant).cmp(&(b.until, &b.tenant)));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn clear_busy(
+        &self,
+        tenant: &TenantId,
+        revision: BusyRevision,
+        now: Timestamp,
+    ) -> Result<bool, ControlError> {
+        let mut state = self.state()?;
+        state.writes += 1;
+        let is_past = revision.0 <= now.as_millisecond();
+        if is_past && state.busy.get(tenant) == Some(&revision.0) {
+            state.busy.remove(tenant);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}

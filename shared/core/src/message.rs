@@ -1,0 +1,295 @@
+//! The messages between stages: thin, versioned, and never more than what the next stage needs to
+//! find the state in the database. The first one alone carries a payload.
+
+use crate::ids::{CanonicalId, ConnectionId, DeliveryId, EntityName, EventId, FlowId, ObjectName, SenderEventId, SourceId, TenantId};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// Payloads up to this many bytes travel inside the first message; larger ones are stored as an
+/// object and the message carries the claim check. One SQS request is billed per 64 KiB.
+pub const LARGEST_INLINE_BYTES: usize = 64 * 1024;
+
+/// The version of a message format. Only version 1 exists; a reader refuses any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct V1;
+
+impl Serialize for V1 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for V1 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            1 => Ok(Self),
+            other => Err(serde::de::Error::custom(format_args!("message version {other} is not known here"))),
+        }
+    }
+}
+
+/// How the news of a record came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventSource {
+    /// The application sent a webhook.
+    Webhook,
+    /// A scheduled poll found the change.
+    Poll,
+    /// A record needed it as its parent.
+    Fetch,
+    /// An operator sent it again.
+    Replay,
+}
+
+impl EventSource {
+    /// The name that is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Poll => "poll",
+            Self::Fetch => "fetch",
+            Self::Replay => "replay",
+        }
+    }
+}
+
+/// Where a payload too large for a message is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimCheck {
+    /// Key of the object in the payload bucket.
+    pub key: String,
+    /// Size of the payload in bytes.
+    pub bytes: u64,
+}
+
+/// L1 → L2, queue `inbound-gateway`: an accepted webhook, or a record that was read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InboundEvent {
+    /// Format version.
+    pub v: V1,
+    /// Whose event it is.
+    pub tenant: TenantId,
+    /// Where it came from.
+    pub connection: ConnectionId,
+    /// The event. A webhook of several records is split into several events at L2.
+    pub event: EventId,
+    /// When it was accepted at L1, to the microsecond: the arrival stamp that decides between
+    /// equal source versions.
+    pub arrived_at: Timestamp,
+    /// How it came in.
+    pub source: EventSource,
+    /// What makes a repetition recognisable.
+    pub sender_event_id: SenderEventId,
+    /// True if `sender_event_id` was derived from the body, so that it says nothing that the
+    /// content does not say.
+    #[serde(default)]
+    pub derived: bool,
+    /// The record type, where the body is one record; absent for a webhook, whose connector says
+    /// how to find the records in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectName>,
+    /// The body itself, up to [`LARGEST_INLINE_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inline: Option<Box<RawValue>>,
+    /// Where the body is, above that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_check: Option<ClaimCheck>,
+}
+
+/// L2 → L3, queue `source-replica`: the replica of a record has new content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordChanged {
+    /// Format version.
+    pub v: V1,
+    /// Whose record it is.
+    pub tenant: TenantId,
+    /// The source.
+    pub connection: ConnectionId,
+    /// The record type at the source.
+    pub object: ObjectName,
+    /// The record at the source.
+    pub source_id: SourceId,
+    /// The event that brought the content. If the replica has moved on, this event is superseded.
+    pub event: EventId,
+}
+
+/// L3 → L4, queue `normalised`: a canonical record has a new version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordNormalised {
+    /// Format version.
+    pub v: V1,
+    /// Whose record it is.
+    pub tenant: TenantId,
+    /// The flow that produced it.
+    pub flow: FlowId,
+    /// The canonical record type.
+    pub entity: EntityName,
+    /// The canonical record.
+    pub canonical_id: CanonicalId,
+    /// The version that this message speaks of.
+    pub version: i64,
+    /// The event that brought it.
+    pub event: EventId,
+}
+
+/// L4 → L5, queues `outbound-<app>.fifo` and `delayed-wakes`: an ordering key may have something
+/// to send. It carries no delivery: the ledger says what goes next.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wake {
+    /// Whose deliveries they are.
+    pub tenant: TenantId,
+    /// The target.
+    pub target: ConnectionId,
+    /// The ordering key.
+    pub ordering_key: String,
+}
+
+/// The queued form of a [`Wake`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WakeMessage {
+    /// Format version.
+    pub v: V1,
+    /// The wake.
+    #[serde(flatten)]
+    pub wake: Wake,
+}
+
+/// Any layer → `notify`, queue `notification-delivery`: something that people should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// Format version.
+    pub v: V1,
+    /// Whom it concerns.
+    pub tenant: TenantId,
+    /// The same for each repetition of this notification, so that receivers can recognise it.
+    pub id: Uuid,
+    /// What happened.
+    pub kind: NotificationKind,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The event concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventId>,
+    /// The delivery concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryId>,
+    /// The connection concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// The record concerned, in words: `Invoice a0X…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// Why, in words that quote no content.
+    pub reason: String,
+}
+
+/// What a notification is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NotificationKind {
+    /// An event cannot be processed.
+    #[serde(rename = "event.failed")]
+    EventFailed,
+    /// A delivery failed for good.
+    #[serde(rename = "delivery.failed")]
+    DeliveryFailed,
+}
+
+impl NotificationKind {
+    /// The name that subscribers use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EventFailed => "event.failed",
+            Self::DeliveryFailed => "delivery.failed",
+        }
+    }
+}
+
+/// `sweep` → `sweep`, queue `sweep-tenant`: look after one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepTenant {
+    /// Format version.
+    pub v: V1,
+    /// The tenant to look after.
+    pub tenant: TenantId,
+    /// Revision of its "work waiting" marker before the scan; absent on the hourly full round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+}
+
+impl Wake {
+    /// Ordering group of the wake on a FIFO queue: wakes of one key never run at the same time.
+    /// A hash, because keys may be longer than a group id (128 characters) and hold any text.
+    #[must_use]
+    pub fn group(&self) -> String {
+        let name = format!("{}\u{0}{}\u{0}{}", self.tenant, self.target, self.ordering_key);
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_is_refused_by_name() {
+        let error = serde_json::from_str::<SweepTenant>(r#"{"v":2,"tenant":"acme"}"#).unwrap_err().to_string();
+        assert!(error.contains("version 2"), "{error}");
+    }
+
+    #[test]
+    fn messages_keep_their_format() {
+        let tenant = TenantId::parse("acme").unwrap();
+        let connection = ConnectionId::parse("revenova").unwrap();
+        let event = EventId(Uuid::from_u128(1));
+        let inbound = InboundEvent {
+            v: V1,
+            tenant: tenant.clone(),
+            connection: connection.clone(),
+            event,
+            arrived_at: "2026-11-20T12:00:00.000001Z".parse().unwrap(),
+            source: EventSource::Webhook,
+            sender_event_id: SenderEventId::parse("d-1").unwrap(),
+            derived: false,
+            object: None,
+            inline: Some(RawValue::from_string("{\"a\":1.10}".to_owned()).unwrap()),
+            claim_check: None,
+        };
+        insta::assert_snapshot!("inbound_event", serde_json::to_string_pretty(&inbound).unwrap());
+        let text = serde_json::to_string(&inbound).unwrap();
+        assert_eq!(serde_json::from_str::<InboundEvent>(&text).unwrap().inline.unwrap().get(), "{\"a\":1.10}");
+        insta::assert_json_snapshot!(
+            "record_changed",
+            RecordChanged {
+                v: V1,
+                tenant: tenant.clone(),
+                connection: connection.clone(),
+                object: ObjectName::parse("Account").unwrap(),
+                source_id: SourceId::parse("001").unwrap(),
+                event,
+            }
+        );
+        insta::assert_json_snapshot!(
+            "record_normalised",
+            RecordNormalised {
+                v: V1,
+                tenant: tenant.clone(),
+                flow: FlowId::parse("customers").unwrap(),
+                entity: EntityName::parse("customer").unwrap(),
+                canonical_id: CanonicalId(Uuid::from_u128(2)),
+                version: 3,
+                event,
+            }
+        );
+        let wake = Wake { tenant: tenant.clone(), target: connection, ordering_key: "k".into() };
+        let message = WakeMessage { v: V1, wake };
+        insta::assert_json_snapshot!("wake", &message);
+        let text = serde_json::to_string(&message).unwrap();
+        assert_eq!(serde_json::from_str::<WakeMessage>(&text).unwrap(), message);
+        insta::assert_json_snapshot!("sweep_tenant", SweepTenant { v: V1, tenant, marker: None });
+    }
+}
