@@ -1,1 +1,177 @@
-//! To come.
+//! A tenant's bundle: its connections, flows and notifications as one document, and the
+//! [`Configuration`] that comes of it once everything in it was checked.
+
+mod check;
+mod files;
+
+pub use check::BundleError;
+pub use files::{FilesError, inline};
+
+use crate::connector::{CompiledManifest, Manifest};
+use crate::flow::{Flow, FlowDefinition, OrderingKey};
+use crate::ids::{ConnectionId, ConnectorName, FlowId, ObjectName, SourceId, TenantId};
+use crate::message::NotificationKind;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// The largest bundle, in bytes of JSON.
+pub const LARGEST_BUNDLE_BYTES: usize = 1024 * 1024;
+
+/// Everything that a tenant configures, with files already put in their places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bundle {
+    /// Whose bundle it is.
+    pub tenant: TenantId,
+    /// The tenant's name for people.
+    #[serde(default)]
+    pub title: String,
+    /// The tenant's connections.
+    pub connections: BTreeMap<ConnectionId, ConnectionDefinition>,
+    /// The tenant's flows.
+    #[serde(default)]
+    pub flows: BTreeMap<FlowId, FlowDefinition>,
+    /// Who is told what.
+    #[serde(default)]
+    pub notifications: Vec<NotificationRule>,
+}
+
+/// A configured instance of a connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionDefinition {
+    /// The connector.
+    pub connector: ConnectorName,
+    /// Another place than the connector's for the application's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// What the connector asks for besides credentials. Not secret.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// Name of the secret with the credentials, in Secrets Manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// Whether requests may go to private and loopback addresses.
+    #[serde(default)]
+    pub allow_private_addresses: bool,
+}
+
+/// Who is told what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotificationRule {
+    /// The connection that is sent the notification.
+    pub connection: ConnectionId,
+    /// What it is told of.
+    pub on: Vec<NotificationKind>,
+}
+
+/// A connection with the manifest that it was applied with.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its name.
+    pub id: ConnectionId,
+    /// What was written down.
+    pub definition: ConnectionDefinition,
+    /// The connector's manifest at the time of applying.
+    pub manifest: Manifest,
+    compiled: OnceLock<Result<Arc<CompiledManifest>, String>>,
+}
+
+impl Connection {
+    /// A connection whose manifest is compiled when it is first used.
+    #[must_use]
+    pub fn new(id: ConnectionId, definition: ConnectionDefinition, manifest: Manifest) -> Self {
+        Self { id, definition, manifest, compiled: OnceLock::new() }
+    }
+
+    /// The compiled manifest.
+    ///
+    /// # Errors
+    /// What is wrong with it, which can only be if the program is newer than the configuration.
+    pub fn compiled(&self) -> Result<&Arc<CompiledManifest>, String> {
+        self.compiled
+            .get_or_init(|| {
+                CompiledManifest::compile(self.manifest.clone()).map(Arc::new).map_err(|error| error.to_string())
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+}
+
+/// What a tenant runs: one applied version of its bundle.
+#[derive(Debug)]
+pub struct Configuration {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Counted from 1 by each apply that changed something.
+    pub version: i64,
+    /// The connections.
+    pub connections: BTreeMap<ConnectionId, Connection>,
+    /// The flows, by name.
+    pub flows: BTreeMap<FlowId, Flow>,
+    /// Who is told what.
+    pub notifications: Vec<NotificationRule>,
+}
+
+impl Configuration {
+    /// The flows that take records of an object.
+    pub fn flows_of<'a>(&'a self, connection: &'a ConnectionId, object: &'a ObjectName) -> impl Iterator<Item = &'a Flow> {
+        self.flows.values().filter(move |flow| {
+            flow.definition.source.connection == *connection && flow.definition.source.object == *object
+        })
+    }
+
+    /// The connector of a connection.
+    #[must_use]
+    pub fn connector_of(&self, connection: &ConnectionId) -> Option<&ConnectorName> {
+        self.connections.get(connection).map(|connection| &connection.definition.connector)
+    }
+
+    /// Assembles a configuration from its stored parts.
+    ///
+    /// # Errors
+    /// [`BundleError`] if they do not fit together.
+    pub fn assemble(
+        tenant: TenantId,
+        version: i64,
+        connections: Vec<Connection>,
+        flows: BTreeMap<FlowId, FlowDefinition>,
+        notifications: Vec<NotificationRule>,
+    ) -> Result<Self, BundleError> {
+        let connections: BTreeMap<_, _> =
+            connections.into_iter().map(|connection| (connection.id.clone(), connection)).collect();
+        let flows = check::flows(&connections, flows)?;
+        check::notifications(&connections, &notifications)?;
+        Ok(Self { tenant, version, connections, flows, notifications })
+    }
+
+    /// Compiles every mapping and manifest, as it is done before a configuration may run.
+    ///
+    /// # Errors
+    /// [`BundleError`] with the first that does not compile.
+    pub fn check(&self) -> Result<(), BundleError> {
+        for connection in self.connections.values() {
+            check::connection(connection)?;
+        }
+        for flow in self.flows.values() {
+            flow.check().map_err(|error| BundleError::new(format!("flows.{}", flow.id), error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Flow {
+    /// The ordering key of a record of this flow.
+    #[must_use]
+    pub fn ordering_key(&self, object: &ObjectName, source_id: &SourceId) -> String {
+        match self.definition.ordering_key {
+            OrderingKey::Record => {
+                let id = crate::canonical::canonical_id(&self.definition.source.connection, object, source_id);
+                format!("{}/{id}", self.definition.entity)
+            }
+            OrderingKey::Connection => "*".to_owned(),
+        }
+    }
+}

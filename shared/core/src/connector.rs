@@ -1,1 +1,239 @@
-//! To come.
+//! Connectors as data: what a `connectors/<name>/connector.yaml` may say, and its compiled form.
+//!
+//! A manifest says how to talk to one kind of application; a connection adds a tenant's settings
+//! and the name of its secret. Texts with `{…}` are [`Template`]s; fields that hold a jq program
+//! say so, and are compiled by [`CompiledManifest::compile`]. No credential can reach a template
+//! or a program: only authentication and signatures use them.
+
+mod authentication;
+mod check;
+mod compiled;
+mod identify;
+mod operation;
+mod template;
+
+pub use authentication::{Authentication, ClientAuthentication};
+pub use compiled::{
+    CompiledErrorRule, CompiledErrors, CompiledManifest, CompiledOperation, CompiledTargetObject, ManifestError,
+    OperationVariables, Problem, SettingsError,
+};
+pub use identify::{IdentifiedRecord, IdentifyError};
+pub use operation::{ErrorRule, Errors, Meaning, Method, Operation, OperationKind, StatusPattern};
+pub use template::{Template, TemplateError, TemplateValues, Variable};
+
+use crate::ids::{ConnectorName, ObjectName};
+use crate::signature::{EventIdRule, SignatureScheme};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The name under which a target says how it takes objects that it does not list.
+pub const ANY_OBJECT: &str = "*";
+
+/// How to talk to one kind of application.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The connector's name; the same as its folder's.
+    pub connector: ConnectorName,
+    /// What people see.
+    pub title: String,
+    /// Addresses of the documents that the facts in here come from.
+    #[serde(default)]
+    pub documentation: Vec<String>,
+    /// Where the application's API begins. A connection may name another place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<Template>,
+    /// What a connection has to say besides its credentials, by name. Not secret.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Setting>,
+    /// The fields of the connection's secret, by name.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, Credential>,
+    /// How requests prove who sends them.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// How the application's webhooks are verified and read; absent if it sends none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+    /// The record types that can be had from the application.
+    #[serde(default)]
+    pub objects: BTreeMap<ObjectName, SourceObject>,
+    /// How records are written to the application; absent if it is a source only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// What the application's refusals mean.
+    #[serde(default)]
+    pub errors: Errors,
+    /// What the application bears, and what is borne from it.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Something that a connection has to say; not secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// What it is and where to find it, for the person who sets up a connection.
+    pub description: String,
+    /// Whether a connection without it is refused.
+    #[serde(default)]
+    pub required: bool,
+    /// What holds if the connection does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+}
+
+/// A field of the connection's secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// What it is and where to find it, for the person who sets up a connection.
+    pub description: String,
+    /// Whether the connection works without it.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// How the application's webhooks are verified and read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// How a sender proves itself.
+    pub signature: SignatureScheme,
+    /// Where the sender's id of the event is. Absent: it is derived from the body.
+    #[serde(default)]
+    pub event_id: EventIdRule,
+    /// The largest body that is accepted, in bytes.
+    #[serde(default = "default_body_max_bytes")]
+    pub body_max_bytes: u32,
+    /// jq over the body: a list of `{object, id, deleted, record}`. `record` is the record as the
+    /// application's API returns it; without it the entry is a hint that the record of that `id`
+    /// changed. `deleted` is optional. An empty list means that the event is of no concern.
+    pub records: String,
+}
+
+fn default_body_max_bytes() -> u32 {
+    1024 * 1024
+}
+
+/// A record type that can be had from the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceObject {
+    /// Which record it is, and which state of it.
+    pub identify: Identify,
+    /// How to read one record by its id (`{id}`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_one: Option<Operation>,
+}
+
+/// Which record it is, and which state of it: jq programs over a record of the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identify {
+    /// jq: the record's id, a text or an integer.
+    pub id: String,
+    /// jq: what grows whenever the record changes; `null` if this record has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What kind of value the version is.
+    #[serde(default)]
+    pub version_kind: VersionKind,
+    /// jq: whether the source deleted the record. Absent: it never says so in the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<String>,
+}
+
+/// What kind of value a source's version is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionKind {
+    /// An RFC 3339 moment; compared in microseconds.
+    #[default]
+    Timestamp,
+    /// An integer, as a number or a text.
+    Integer,
+}
+
+/// How records are written to the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// What keeps an effect from happening twice.
+    pub once: Once,
+    /// How each object is written. The name `*` stands for every object that is not listed.
+    pub objects: BTreeMap<ObjectName, TargetObject>,
+}
+
+/// What keeps an effect at the target from happening twice when a request is repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Once {
+    /// The application recognises a repeated request by a key (`{key}` in the operation).
+    Key {
+        /// For how long it recognises it, in seconds, after the first request.
+        ttl_seconds: u64,
+        /// The longest key that it takes, in bytes; longer keys are hashed to fit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_bytes: Option<u16>,
+    },
+    /// The record carries an id of ours, and writing it twice is writing it once.
+    ExternalId,
+    /// Whether a request took effect can be found out by reading.
+    ReadBack {
+        /// How long after a request its effect may still appear, in seconds.
+        settle_seconds: u64,
+    },
+    /// Nothing: an answer that is lost leaves a doubt that a person has to settle.
+    None,
+}
+
+/// How one object is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetObject {
+    /// Makes the record at the target.
+    pub create: Operation,
+    /// Changes the record that the target knows as `{id}`. Absent: `create` serves for both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<Operation>,
+    /// Reads the record `{id}`: to learn its current version after a conflict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Operation>,
+}
+
+/// What the application bears, and what is borne from it. A connection may lower the rates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests per second and connection; absent if the vendor names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_per_second: Option<f64>,
+    /// Requests that may be under way at once per connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_requests: Option<u32>,
+    /// How long one request may take, in seconds, with its answer.
+    pub request_timeout_seconds: u16,
+    /// The largest answer that is read, in bytes.
+    pub response_max_bytes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rate_per_second: None,
+            concurrent_requests: None,
+            request_timeout_seconds: 20,
+            response_max_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// How long one request may take, with its answer.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.request_timeout_seconds))
+    }
+}

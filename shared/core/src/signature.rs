@@ -1,1 +1,216 @@
-//! To come.
+//! Signatures of webhooks: verified when they come in, made when they go out.
+//!
+//! Pure: the caller gives headers, body, secrets and the time. Comparisons take constant time, and
+//! no error quotes a header, a secret or a body. Each operation takes all active secrets, so that a
+//! secret can be rotated without refusing a sender.
+
+mod standard;
+mod verify;
+
+pub use standard::{StandardSignature, sign_standard_webhook};
+pub use verify::{ActiveSecrets, EventIdentity, SignatureError, event_id, verify};
+
+use crate::ids::ConnectorName;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How far the clocks of sender and receiver may differ (Standard Webhooks 1.0 recommends it).
+const TOLERANCE_SECONDS: u32 = 300;
+
+/// What `ingest` knows of a connection; `api` writes it to the control table when a bundle is
+/// applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookSettings {
+    /// The connector, for logs and for the first message.
+    pub connector: ConnectorName,
+    /// How a sender proves itself.
+    pub signature: SignatureScheme,
+    /// Where the sender's id of the event is.
+    #[serde(default)]
+    pub event_id: EventIdRule,
+    /// The name of the connection's secret.
+    pub secret_name: String,
+    /// The largest body that is accepted, in bytes.
+    pub body_max_bytes: u32,
+    /// Whether an operator stopped the connection: its senders are told to come again later.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// How a sender proves itself. `secret` names a field of the connection's secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "scheme", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SignatureScheme {
+    /// HMAC-SHA256 over what `signed` says.
+    #[serde(rename = "hmac_sha256")]
+    HmacSha256 {
+        /// The header that carries the signature.
+        header: String,
+        /// What stands before it in the header, such as `sha256=`.
+        #[serde(default)]
+        prefix: String,
+        /// How it is written.
+        encoding: Encoding,
+        /// What is signed.
+        #[serde(default)]
+        signed: SignedText,
+        /// The header that carries the time of sending, in seconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timestamp_header: Option<String>,
+        /// How far that time may be from ours, in seconds, either way.
+        #[serde(default = "tolerance_seconds")]
+        tolerance_seconds: u32,
+        /// The credential that holds the secret, or several while they rotate.
+        secret: String,
+    },
+    /// Standard Webhooks 1.0, `v1` signatures.
+    StandardWebhooks {
+        /// The credential that holds the secret (`whsec_…`), or several while they rotate.
+        secret: String,
+        /// How far the time of sending may be from ours, in seconds, either way.
+        #[serde(default = "tolerance_seconds")]
+        tolerance_seconds: u32,
+    },
+    /// A shared token in a header: proves the sender, but not the body.
+    Token {
+        /// The header that carries it.
+        header: String,
+        /// What stands before it in the header, such as `Bearer `.
+        #[serde(default)]
+        prefix: String,
+        /// The credential that holds the token, or several while they rotate.
+        secret: String,
+    },
+}
+
+impl SignatureScheme {
+    /// The credential that holds the secret.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::HmacSha256 { secret, .. } | Self::StandardWebhooks { secret, .. } | Self::Token { secret, .. } => {
+                secret
+            }
+        }
+    }
+
+    /// The headers that it reads, if the manifest chooses them.
+    #[must_use]
+    pub fn headers(&self) -> Vec<&str> {
+        match self {
+            Self::HmacSha256 { header, timestamp_header, .. } => {
+                std::iter::once(header).chain(timestamp_header).map(String::as_str).collect()
+            }
+            Self::Token { header, .. } => vec![header],
+            Self::StandardWebhooks { .. } => vec![],
+        }
+    }
+}
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Hexadecimal digits, of either case.
+    Hex,
+    /// Base64 of the standard alphabet, padded.
+    Base64,
+}
+
+/// Where the sender's id of the event is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventIdRule {
+    /// The header that carries it. Absent: it is derived from the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+}
+
+/// What is signed: a text with the places `{body}` and `{timestamp}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SignedText {
+    /// `{body}`: the body alone, which lets a captured request be sent again at any time.
+    #[default]
+    Body,
+    /// `{timestamp}<separator>{body}`.
+    TimestampAndBody {
+        /// What stands between them.
+        separator: String,
+    },
+}
+
+impl TryFrom<String> for SignedText {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const RULE: &str = "what is signed is `{body}`, or `{timestamp}`, a separator and `{body}`";
+        let before = text.strip_suffix("{body}").ok_or(RULE)?;
+        if before.is_empty() {
+            return Ok(Self::Body);
+        }
+        let separator = before.strip_prefix("{timestamp}").ok_or(RULE)?;
+        if separator.contains(['{', '}']) {
+            return Err(RULE);
+        }
+        Ok(Self::TimestampAndBody { separator: separator.to_owned() })
+    }
+}
+
+impl From<SignedText> for String {
+    fn from(signed: SignedText) -> Self {
+        match signed {
+            SignedText::Body => "{body}".to_owned(),
+            SignedText::TimestampAndBody { separator } => format!("{{timestamp}}{separator}{{body}}"),
+        }
+    }
+}
+
+/// Whether the text can be the name of a header.
+#[must_use]
+pub fn is_header_name(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+fn tolerance_seconds() -> u32 {
+    TOLERANCE_SECONDS
+}
+
+fn tolerance(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_reads_as_it_writes() {
+        for text in ["{body}", "{timestamp}.{body}", "{timestamp}{body}", "{timestamp}:v1:{body}"] {
+            assert_eq!(String::from(SignedText::try_from(text.to_owned()).unwrap()), text);
+        }
+        for garbage in ["", "body", "{body}.{timestamp}", "x{body}", "{timestamp}", "{timestamp}{id}{body}"] {
+            assert!(SignedText::try_from(garbage.to_owned()).is_err(), "{garbage}");
+        }
+    }
+
+    #[test]
+    fn settings_survive_the_control_table() {
+        let text = r#"{"connector":"revenova","signature":{"scheme":"hmac_sha256","header":"X-Revenova-Signature","prefix":"sha256=","encoding":"hex","signed":"{timestamp}.{body}","timestamp_header":"X-Revenova-Timestamp","tolerance_seconds":300,"secret":"webhook_secret"},"event_id":{"header":"X-Revenova-Delivery"},"secret_name":"fluxnex/local/connections/acme/revenova","body_max_bytes":1048576,"paused":false}"#;
+        let settings: WebhookSettings = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&settings).unwrap(), text);
+    }
+
+    #[test]
+    fn garbage_settings_are_refused() {
+        let text = |signature: &str| {
+            format!(r#"{{"connector":"c","secret_name":"s","body_max_bytes":1,"signature":{signature}}}"#)
+        };
+        for garbage in [
+            "null", "{}", r#"{"scheme":"none"}"#, r#"{"scheme":"token","header":"a"}"#,
+            r#"{"scheme":"token","header":"a","secret":"s","colour":1}"#,
+            r#"{"scheme":"hmac_sha256","header":"a","secret":"s","encoding":"rot13"}"#,
+        ] {
+            assert!(serde_json::from_str::<WebhookSettings>(&text(garbage)).is_err(), "{garbage}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Texts with named places: `/v3/company/{settings.realm}/invoice/{id}`.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A text with places that are filled when a request is made: `{settings.<name>}`, `{key}`,
+/// `{object}`, `{id}`, `{version}`. There is no way to write a literal brace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Template {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Place(Variable),
+}
+
+/// What can stand in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Variable {
+    /// A setting of the connection.
+    Setting(String),
+    /// The idempotency key.
+    Key,
+    /// The object's name.
+    Object,
+    /// The id of the record at the application.
+    Id,
+    /// The version of the record at the application.
+    Version,
+}
+
+impl fmt::Display for Variable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(name) => write!(formatter, "settings.{name}"),
+            Self::Key => formatter.write_str("key"),
+            Self::Object => formatter.write_str("object"),
+            Self::Id => formatter.write_str("id"),
+            Self::Version => formatter.write_str("version"),
+        }
+    }
+}
+
+/// Why a template cannot be read or filled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Braces that do not pair.
+    #[error("`{{` and `}}` do not pair")]
+    Braces,
+    /// A place that nothing fills.
+    #[error("there is no {{{place}}}; there are settings.<name>, key, object, id and version")]
+    UnknownPlace {
+        /// What stands between the braces.
+        place: String,
+    },
+    /// The request has no value for the place.
+    #[error("there is no value for {{{place}}}")]
+    NoValue {
+        /// What stands between the braces.
+        place: String,
+    },
+}
+
+/// What fills the places of templates.
+#[derive(Debug, Clone, Copy)]
+pub struct TemplateValues<'a> {
+    /// The connection's settings.
+    pub settings: &'a BTreeMap<String, String>,
+    /// The idempotency key.
+    pub key: Option<&'a str>,
+    /// The object's name.
+    pub object: Option<&'a str>,
+    /// The record's id at the application.
+    pub id: Option<&'a str>,
+    /// The record's version at the application.
+    pub version: Option<&'a str>,
+}
+
+impl<'a> TemplateValues<'a> {
+    /// Values for templates that use settings alone.
+    #[must_use]
+    pub fn settings(settings: &'a BTreeMap<String, String>) -> Self {
+        Self { settings, key: None, object: None, id: None, version: None }
+    }
+
+    fn get(&self, variable: &Variable) -> Option<&'a str> {
+        match variable {
+            Variable::Setting(name) => self.settings.get(name).map(String::as_str),
+            Variable::Key => self.key,
+            Variable::Object => self.object,
+            Variable::Id => self.id,
+            Variable::Version => self.version,
+        }
+    }
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// [`TemplateError::Braces`] or [`TemplateError::UnknownPlace`].
+    pub fn parse(text: impl Into<String>) -> Result<Self, TemplateError> {
+        let text = text.into();
+        let mut parts = Vec::new();
+        let mut rest = text.as_str();
+        while let Some((literal, after)) = rest.split_once('{') {
+            let (place, after) = after.split_once('}').ok_or(TemplateError::Braces)?;
+            push_literal(&mut parts, literal)?;
+            parts.push(Part::Place(parse_place(place)?));
+            rest = after;
+        }
+        push_literal(&mut parts, rest)?;
+        Ok(Self { text, parts })
+    }
+
+    /// Fills the places. `encode` makes a value fit for where the text goes.
+    ///
+    /// # Errors
+    /// [`TemplateError::NoValue`].
+    pub fn fill(
+        &self,
+        values: &TemplateValues<'_>,
+        encode: impl Fn(&str) -> String,
+    ) -> Result<String, TemplateError> {
+        let mut filled = String::with_capacity(self.text.len());
+        for part in &self.parts {
+            match part {
+                Part::Literal(literal) => filled.push_str(literal),
+                Part::Place(variable) => {
+                    let value = values
+                        .get(variable)
+                        .ok_or_else(|| TemplateError::NoValue { place: variable.to_string() })?;
+                    filled.push_str(&encode(value));
+                }
+            }
+        }
+        Ok(filled)
+    }
+
+    /// The places, in their order.
+    pub fn places(&self) -> impl Iterator<Item = &Variable> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Place(variable) => Some(variable),
+            Part::Literal(_) => None,
+        })
+    }
+
+    /// The template as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), TemplateError> {
+    if literal.contains('}') {
+        return Err(TemplateError::Braces);
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal.to_owned()));
+    }
+    Ok(())
+}
+
+fn parse_place(place: &str) -> Result<Variable, TemplateError> {
+    match place {
+        "key" => Ok(Variable::Key),
+        "object" => Ok(Variable::Object),
+        "id" => Ok(Variable::Id),
+        "version" => Ok(Variable::Version),
+        _ => match place.strip_prefix("settings.") {
+            Some(name) if is_name(name) => Ok(Variable::Setting(name.to_owned())),
+            _ if place.contains('{') => Err(TemplateError::Braces),
+            _ => Err(TemplateError::UnknownPlace { place: place.chars().take(60).collect() }),
+        },
+    }
+}
+
+/// Whether the text can name a setting or a credential.
+pub(super) fn is_name(text: &str) -> bool {
+    let mut characters = text.chars();
+    text.len() <= 60
+        && characters.next().is_some_and(|c| c.is_ascii_lowercase())
+        && characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+impl TryFrom<String> for Template {
+    type Error = TemplateError;
+    fn try_from(text: String) -> Result<Self, TemplateError> {
+        Self::parse(text)
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        template.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fill(text: &str) -> Result<String, TemplateError> {
+        let settings = BTreeMap::from([("realm".to_owned(), "a/b".to_owned())]);
+        let values = TemplateValues { id: Some("7"), ..TemplateValues::settings(&settings) };
+        Template::parse(text)?.fill(&values, |value| value.replace('/', "%2F"))
+    }
+
+    #[test]
+    fn places_are_filled_and_only_values_are_encoded() {
+        assert_eq!(fill("/v3/{settings.realm}/invoice/{id}").unwrap(), "/v3/a%2Fb/invoice/7");
+        assert_eq!(fill("").unwrap(), "");
+        assert_eq!(fill("{id}{id}").unwrap(), "77");
+    }
+
+    #[test]
+    fn what_has_no_value_is_named() {
+        assert_eq!(fill("/{key}").unwrap_err(), TemplateError::NoValue { place: "key".to_owned() });
+        assert_eq!(fill("/{settings.other}").unwrap_err().to_string(), "there is no value for {settings.other}");
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for braces in ["{", "}", "a{id", "a}b", "{{id}}", "{id}}"] {
+            assert_eq!(Template::parse(braces).unwrap_err(), TemplateError::Braces, "{braces}");
+        }
+        for unknown in ["{}", "{ID}", "{credentials.token}", "{settings.}", "{settings.A}", "{settings.a.b}"] {
+            assert!(matches!(Template::parse(unknown), Err(TemplateError::UnknownPlace { .. })), "{unknown}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,80}") {
+            if let Ok(template) = Template::parse(text.clone()) {
+                prop_assert_eq!(template.as_str(), text);
+            }
+        }
+    }
+}
