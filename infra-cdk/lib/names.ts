@@ -21,3 +21,11 @@ export function secretName(profile: ProfileName, name: string): string {
 export function functionName(profile: ProfileName, name: FunctionName): string {
   return physicalName(profile, name);
 }
+
+/** `inbound-gateway` as `InboundGateway`: names in templates. */
+export function pascalCase(name: string): string {
+  return name
+    .split('-')
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('');
+}

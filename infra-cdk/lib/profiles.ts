@@ -23,7 +23,11 @@ export interface Profile {
     /** Upper bound of concurrent invocations per queue (2 to 1,000): it also bounds database connections. */
     readonly maximumConcurrency?: number;
   };
-  readonly payloads: { readonly retentionDays: number };
+  readonly payloads: {
+    readonly retentionDays: number;
+    /** Refuses plain HTTP. The emulator speaks nothing else, and honours the refusal. */
+    readonly requiresTls: boolean;
+  };
   readonly database: ExternalDatabase | AuroraDatabase;
   readonly edge: {
     /** Steady requests per second, and the burst above it, for the whole API and for its webhooks. */
@@ -59,7 +63,7 @@ export interface AuroraDatabase {
 export interface Network {
   /** How functions in the VPC reach targets and AWS. README.md has the prices. */
   readonly egress: 'nat-instance' | 'nat-gateway' | 'nat-gateway-per-zone';
-  /** SQS and Secrets Manager without the NAT: pays off above about 650 GB a month, and outlives a NAT fault. */
+  /** SQS and Secrets Manager without the NAT: pays off above about 830 GB a month, and outlives a NAT fault. */
   readonly interfaceEndpoints: boolean;
 }
 
@@ -96,7 +100,7 @@ const AWS_FUNCTIONS = {
 } as const;
 
 // Outlives every queue, wait and hold that may still name a payload.
-const PAYLOADS = { retentionDays: 400 } as const;
+const PAYLOADS = { retentionDays: 400, requiresTls: true } as const;
 
 const PROFILES: Readonly<Record<ProfileName, Profile>> = {
   local: {
@@ -104,7 +108,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     protects: false,
     functions: { ...AWS_FUNCTIONS, architecture: 'x86_64', timeoutSeconds: LOCAL_TIMEOUTS },
     eventSources: { bulk: { batchSize: 10, windowSeconds: 0 } },
-    payloads: PAYLOADS,
+    payloads: { ...PAYLOADS, requiresTls: false },
     database: { kind: 'external' },
     edge: { api: { ratePerSecond: 1000, burst: 2000 }, webhooks: { ratePerSecond: 1000, burst: 2000 } },
   },

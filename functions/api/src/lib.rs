@@ -1,1 +1,62 @@
-//! The api function.
+//! The management API: health, and applying a tenant's bundle.
+//!
+//! API Gateway authorises: only `GET /v1/health/…` is open; everything else needs an AWS identity
+//! that may call it.
+
+mod bundle;
+
+use fluxnex_cloud::clock::Clock;
+use fluxnex_cloud::control::Control;
+use fluxnex_cloud::functions::Functions;
+use fluxnex_lambda::problem::{self, Problem};
+use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse, Invocation};
+use fluxnex_store::Database;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the stage needs.
+pub struct Api {
+    /// The database.
+    pub database: Arc<Database>,
+    /// Where connections are published for `ingest`.
+    pub control: Arc<dyn Control>,
+    /// Calls the migrations.
+    pub functions: Arc<dyn Functions>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Name of the function that makes a tenant's schema.
+    pub migrate: String,
+}
+
+impl Api {
+    /// Serves one request. Never fails: what goes wrong is an answer.
+    pub async fn handle(&self, request: ApiGatewayV2httpRequest, invocation: &Invocation) -> ApiGatewayV2httpResponse {
+        let started = self.clock.now();
+        let route = request.route_key.clone().unwrap_or_default();
+        let result = match route.as_str() {
+            "GET /v1/health/live" => Ok(problem::json(200, &json!({ "status": "live" }))),
+            "GET /v1/health/ready" => self.ready().await,
+            "PUT /v1/tenants/{tenant}/bundle" => self.apply(request).await,
+            _ => Err(Problem::of_status(404)),
+        };
+        let response = result.unwrap_or_else(|problem| problem.request_id(invocation.request_id()).into_response());
+        let duration_ms = self.clock.now().duration_since(started).as_millis();
+        tracing::info!(route, status = response.status_code, duration_ms, "request");
+        response
+    }
+
+    async fn ready(&self) -> Result<ApiGatewayV2httpResponse, Problem> {
+        match self.database.ping().await {
+            Ok(()) => Ok(problem::json(200, &json!({ "status": "ready" }))),
+            Err(error) => {
+                tracing::error!(error = %error, "not ready");
+                Err(unavailable("the database does not answer"))
+            }
+        }
+    }
+}
+
+fn unavailable(detail: &str) -> Problem {
+    Problem::of_status(503).detail(detail).retry_after(Duration::from_secs(5))
+}

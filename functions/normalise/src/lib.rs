@@ -1,1 +1,235 @@
-//! The normalise function.
+//! L3: maps source records to canonical ones, validates them, and lets them wait for parents.
+//!
+//! Two of the rules that keep lost wake-ups out are here: a record that waits is committed as
+//! waiting and only then looks for its parents once more; a parent is committed and only then looks
+//! for its waiters. One of the two always sees the other.
+
+mod map;
+
+use fluxnex_cloud::busy::BusyMarker;
+use fluxnex_cloud::clock::Clock;
+use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
+use fluxnex_core::event::FlowOutcome;
+use fluxnex_core::ids::{CanonicalId, TenantId};
+use fluxnex_core::message::{Notification, NotificationKind, RecordChanged, RecordNormalised, V1, by_tenant};
+use fluxnex_lambda::TimeScale;
+use fluxnex_lambda::batch::{BatchError, Outcome, Work};
+use fluxnex_store::{Normalised, NormalisedWork, SourceRecord, SourceRecordKey, StoreError, Stored, Tenant, Tenants};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a record waits for a parent before it fails.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// How often a batch is looked at again because a parent came while it was written as waiting.
+const MOST_ROUNDS: usize = 3;
+
+/// What the stage needs.
+pub struct Normalise {
+    /// The tenants and their database.
+    pub tenants: Tenants,
+    /// The queues.
+    pub queues: Arc<dyn Queues>,
+    /// Marks tenants that have work waiting.
+    pub busy: BusyMarker,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Shortens waits.
+    pub time_scale: TimeScale,
+    /// Where released records go in again.
+    pub source_replica: QueueUrl,
+    /// Where canonical records go.
+    pub normalised: QueueUrl,
+    /// Where failures are told.
+    pub notification_delivery: QueueUrl,
+}
+
+impl Normalise {
+    /// Handles the records of a batch; one outcome for each, in order.
+    ///
+    /// # Errors
+    /// [`BatchError`] if the infrastructure failed for all of them.
+    pub async fn handle(&self, works: &[Work<RecordChanged>]) -> Result<Vec<Outcome>, BatchError> {
+        let mut outcomes = vec![Outcome::retry("not handled"); works.len()];
+        for (id, members) in by_tenant(works.iter().map(|work| &work.message)) {
+            let results = match self.tenants.get(id, self.clock.now()).await {
+                Ok(tenant) => self.handle_tenant(id, &tenant, &members).await?,
+                Err(error @ StoreError::UnknownTenant(_)) => {
+                    members.iter().map(|(place, _)| (*place, Outcome::retry(error.to_string()))).collect()
+                }
+                Err(error) => return Err(batch_error(&error)),
+            };
+            for (place, outcome) in results {
+                if let Some(slot) = outcomes.get_mut(place) {
+                    *slot = outcome;
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn handle_tenant(
+        &self,
+        id: &TenantId,
+        tenant: &Tenant,
+        members: &[(usize, &RecordChanged)],
+    ) -> Result<Vec<(usize, Outcome)>, BatchError> {
+        self.busy.mark(id).await.map_err(BatchError::infrastructure)?;
+        let mut words: HashMap<usize, Vec<String>> = HashMap::new();
+        let mut open: Vec<(usize, &RecordChanged)> = members.to_vec();
+        for _ in 0..MOST_ROUNDS {
+            let (items, owners) = self.map(tenant, &open).await?;
+            let stored = self
+                .tenants
+                .database()
+                .store_normalised(tenant, self.clock.now(), &items)
+                .await
+                .map_err(|error| batch_error(&error))?;
+            self.send(tenant, &items, &stored).await?;
+            for ((owner, item), stored) in owners.iter().zip(&items).zip(&stored) {
+                words.entry(*owner).or_default().push(word(item, stored));
+            }
+            let again = self.parents_came(tenant, &items, &owners).await?;
+            open.retain(|(place, _)| again.contains(place));
+            if open.is_empty() {
+                break;
+            }
+        }
+        Ok(members
+            .iter()
+            .map(|(place, message)| {
+                let result = words.remove(place).map_or_else(|| "filtered".to_owned(), |words| words.join(", "));
+                let outcome = Outcome::done(result).tenant(id).connection(&message.connection).event(message.event);
+                (*place, outcome)
+            })
+            .collect())
+    }
+
+    /// Maps each message in each flow that takes its record. `owners` says whose the items are.
+    async fn map(
+        &self,
+        tenant: &Tenant,
+        members: &[(usize, &RecordChanged)],
+    ) -> Result<(Vec<Normalised>, Vec<usize>), BatchError> {
+        let keys: BTreeSet<SourceRecordKey> = members.iter().map(|(_, message)| key(message)).collect();
+        let keys: Vec<SourceRecordKey> = keys.into_iter().collect();
+        let records = self.tenants.database().source_records(tenant, &keys).await.map_err(|error| batch_error(&error))?;
+        let records: HashMap<SourceRecordKey, SourceRecord> =
+            records.into_iter().map(|record| (record.key.clone(), record)).collect();
+        let mut drafts = Vec::new();
+        for (place, message) in members {
+            let key = key(message);
+            for flow in tenant.configuration().flows_of(&key.connection, &key.object) {
+                drafts.push((*place, map::draft(flow, message, &key, records.get(&key))));
+            }
+        }
+        let wanted: HashSet<CanonicalId> =
+            drafts.iter().flat_map(|(_, draft)| draft.parents()).map(|parent| parent.canonical_id).collect();
+        let wanted: Vec<CanonicalId> = wanted.into_iter().collect();
+        let known = self.tenants.database().known_canonical(tenant, &wanted).await.map_err(|error| batch_error(&error))?;
+        let wait = jiff::SignedDuration::try_from(self.time_scale.scale(LONGEST_WAIT)).unwrap_or(jiff::SignedDuration::MAX);
+        let deadline = self.clock.now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX);
+        let (owners, items) = drafts.into_iter().map(|(place, draft)| (place, draft.finish(&known, deadline))).unzip();
+        Ok((items, owners))
+    }
+
+    /// Sends what was committed: canonical versions go on, their waiters go in again, failures are told.
+    async fn send(&self, tenant: &Tenant, items: &[Normalised], stored: &[Stored]) -> Result<(), BatchError> {
+        let group = tenant.id().as_str();
+        let (mut normalised, mut failed, mut parents) = (Vec::new(), Vec::new(), Vec::new());
+        for (item, stored) in items.iter().zip(stored) {
+            match (&item.work, stored) {
+                (NormalisedWork::Store { entity, canonical_id, .. }, Stored::Version(version)) => {
+                    parents.push(*canonical_id);
+                    let message = RecordNormalised {
+                        v: V1,
+                        tenant: tenant.id().clone(),
+                        flow: item.flow.clone(),
+                        entity: entity.clone(),
+                        canonical_id: *canonical_id,
+                        version: *version,
+                        event: item.event,
+                    };
+                    normalised.push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(group));
+                }
+                (NormalisedWork::End { outcome: FlowOutcome::Failed, reason }, _) => {
+                    let message = self.failure(tenant, item, reason.clone().unwrap_or_default());
+                    failed.push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(group));
+                }
+                _ => {}
+            }
+        }
+        let waiters = self.tenants.database().waiters(tenant, &parents).await.map_err(|error| batch_error(&error))?;
+        let released = waiters
+            .iter()
+            .map(|waiter| OutgoingMessage::json(waiter).map(|message| message.group(group)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(BatchError::poisoned)?;
+        let sends =
+            [(&self.normalised, normalised), (&self.source_replica, released), (&self.notification_delivery, failed)];
+        for (queue, messages) in sends {
+            if !messages.is_empty() {
+                self.queues.send(queue, messages).await.map_err(BatchError::infrastructure)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The messages of which a missing parent is here by now.
+    async fn parents_came(
+        &self,
+        tenant: &Tenant,
+        items: &[Normalised],
+        owners: &[usize],
+    ) -> Result<HashSet<usize>, BatchError> {
+        let waits: Vec<(usize, CanonicalId)> = owners
+            .iter()
+            .zip(items)
+            .filter_map(|(owner, item)| match &item.work {
+                NormalisedWork::Wait { missing, .. } => Some((*owner, missing)),
+                _ => None,
+            })
+            .flat_map(|(owner, missing)| missing.iter().map(move |parent| (owner, parent.canonical_id)))
+            .collect();
+        let parents: Vec<CanonicalId> = waits.iter().map(|(_, parent)| *parent).collect();
+        let known = self.tenants.database().known_canonical(tenant, &parents).await.map_err(|error| batch_error(&error))?;
+        Ok(waits.into_iter().filter(|(_, parent)| known.contains(parent)).map(|(owner, _)| owner).collect())
+    }
+
+    fn failure(&self, tenant: &Tenant, item: &Normalised, reason: String) -> Notification {
+        Notification {
+            v: V1,
+            tenant: tenant.id().clone(),
+            id: uuid::Uuid::new_v5(&item.event.0, item.flow.as_str().as_bytes()),
+            kind: NotificationKind::EventFailed,
+            at: self.clock.now(),
+            event: Some(item.event),
+            delivery: None,
+            connection: Some(item.record.connection.clone()),
+            record: Some(format!("{} {}", item.record.object, item.record.source_id)),
+            reason,
+        }
+    }
+}
+
+fn key(message: &RecordChanged) -> SourceRecordKey {
+    SourceRecordKey {
+        connection: message.connection.clone(),
+        object: message.object.clone(),
+        source_id: message.source_id.clone(),
+    }
+}
+
+fn word(item: &Normalised, stored: &Stored) -> String {
+    match (stored, &item.work) {
+        (Stored::Version(version), _) => format!("stored version {version}"),
+        (Stored::Waiting, NormalisedWork::Wait { missing, .. }) => format!("waiting for {} parent(s)", missing.len()),
+        (Stored::Waiting, _) => "waiting".to_owned(),
+        (Stored::Ended(outcome), NormalisedWork::End { reason: Some(reason), .. }) => format!("{}: {reason}", outcome.as_str()),
+        (Stored::Ended(outcome), _) => outcome.as_str().to_owned(),
+    }
+}
+
+fn batch_error(error: &StoreError) -> BatchError {
+    if error.is_retryable() { BatchError::infrastructure(error) } else { BatchError::poisoned(error) }
+}

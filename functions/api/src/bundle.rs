@@ -1,0 +1,149 @@
+//! Applying a bundle: checked as a whole, stored as a new version, published to `ingest`.
+//!
+//! Each step may be repeated: a call that was cut short is simply made again.
+
+use crate::{Api, unavailable};
+use fluxnex_connect::catalog;
+use fluxnex_core::bundle::{Bundle, Configuration, Connection, LARGEST_BUNDLE_BYTES};
+use fluxnex_core::connector::Manifest;
+use fluxnex_core::ids::{ConnectionId, TenantId};
+use fluxnex_core::signature::WebhookSettings;
+use fluxnex_lambda::problem::{self, Problem};
+use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use fluxnex_store::AppliedConfiguration;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Api {
+    pub(crate) async fn apply(&self, request: ApiGatewayV2httpRequest) -> Result<ApiGatewayV2httpResponse, Problem> {
+        let actor = actor(&request);
+        let tenant = request.path_parameters.get("tenant").cloned().unwrap_or_default();
+        let tenant = TenantId::parse(tenant).map_err(|error| invalid(vec![error.to_string()]))?;
+        let bundle = read(request)?;
+        if bundle.tenant != tenant {
+            return Err(invalid(vec![format!("tenant: the bundle is of {}, the path names {tenant}", bundle.tenant)]));
+        }
+        let manifests = manifests(&bundle)?;
+        check(&bundle, &manifests)?;
+        let applied = self.store(&bundle, &manifests, &actor).await?;
+        self.publish(&bundle, &manifests, applied.version).await?;
+        let body = json!({ "tenant": tenant, "version": applied.version, "changed": applied.changed });
+        Ok(problem::json(200, &body))
+    }
+
+    async fn store(
+        &self,
+        bundle: &Bundle,
+        manifests: &BTreeMap<ConnectionId, Manifest>,
+        actor: &str,
+    ) -> Result<AppliedConfiguration, Problem> {
+        let failed = |what: &'static str| {
+            move |error: &dyn std::fmt::Display| {
+                tracing::error!(%error, what, "a bundle cannot be applied");
+                unavailable(what)
+            }
+        };
+        let now = self.clock.now();
+        let registering = failed("the tenant cannot be registered");
+        self.database.register_tenant(&bundle.tenant, now).await.map_err(|error| registering(&error))?;
+        let migrating = failed("the tenant's schema cannot be made");
+        let migrated = self.functions.invoke(&self.migrate, &json!({ "tenant": bundle.tenant })).await;
+        migrated.map_err(|error| migrating(&error))?;
+        let storing = failed("the bundle cannot be stored");
+        let entry = self.clock.new_id();
+        self.database.apply_bundle(bundle, manifests, actor, entry, now).await.map_err(|error| storing(&error))
+    }
+
+    /// Lets `ingest` know the connections that take webhooks, and forget those that do not any more.
+    async fn publish(
+        &self,
+        bundle: &Bundle,
+        manifests: &BTreeMap<ConnectionId, Manifest>,
+        version: i64,
+    ) -> Result<(), Problem> {
+        let version = u64::try_from(version).unwrap_or_default();
+        let failed = |error: fluxnex_cloud::control::ControlError| {
+            tracing::error!(%error, "a connection cannot be published");
+            unavailable("the bundle is stored, but its webhooks are not published yet: apply it again")
+        };
+        let mut published: BTreeSet<&ConnectionId> = BTreeSet::new();
+        for (id, definition) in &bundle.connections {
+            let webhook = manifests.get(id).and_then(|manifest| manifest.webhook.as_ref());
+            let (Some(webhook), Some(secret_name)) = (webhook, definition.secret.clone()) else { continue };
+            let settings = WebhookSettings {
+                connector: definition.connector.clone(),
+                signature: webhook.signature.clone(),
+                event_id: webhook.event_id.clone(),
+                secret_name,
+                body_max_bytes: webhook.body_max_bytes,
+                paused: false,
+            };
+            let document = serde_json::to_value(&settings).map_err(|_| Problem::of_status(500))?;
+            self.control.publish_connection(&bundle.tenant, id, version, &document).await.map_err(failed)?;
+            published.insert(id);
+        }
+        let known = self.database.connections_ever(&bundle.tenant).await.map_err(|error| {
+            tracing::error!(%error, "the catalog cannot be read");
+            unavailable("the bundle is stored, but its webhooks are not published yet: apply it again")
+        })?;
+        for id in known.iter().filter(|id| !published.contains(id)) {
+            self.control.remove_connection(&bundle.tenant, id, version).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+fn read(request: ApiGatewayV2httpRequest) -> Result<Bundle, Problem> {
+    let body = request.body.unwrap_or_default();
+    if request.is_base64_encoded {
+        return Err(Problem::of_status(415).detail("send the bundle as application/json"));
+    }
+    if body.len() > LARGEST_BUNDLE_BYTES {
+        return Err(Problem::of_status(413).detail(format!("a bundle has at most {LARGEST_BUNDLE_BYTES} bytes")));
+    }
+    serde_json::from_str(&body).map_err(|error| invalid(vec![error.to_string()]))
+}
+
+/// The manifests of the bundle's connections, as they are built in now.
+fn manifests(bundle: &Bundle) -> Result<BTreeMap<ConnectionId, Manifest>, Problem> {
+    bundle
+        .connections
+        .iter()
+        .map(|(id, definition)| match catalog::manifest(definition.connector.as_str()) {
+            Ok(manifest) => Ok((id.clone(), manifest)),
+            Err(error) => {
+                let known: Vec<&str> = catalog::names().collect();
+                Err(invalid(vec![format!("connections.{id}.connector: {error}; known are {}", known.join(", "))]))
+            }
+        })
+        .collect()
+}
+
+fn check(bundle: &Bundle, manifests: &BTreeMap<ConnectionId, Manifest>) -> Result<(), Problem> {
+    let connections = bundle
+        .connections
+        .iter()
+        .filter_map(|(id, definition)| {
+            Some(Connection::new(id.clone(), definition.clone(), manifests.get(id)?.clone()))
+        })
+        .collect();
+    let notifications = bundle.notifications.clone();
+    Configuration::assemble(bundle.tenant.clone(), 0, connections, bundle.flows.clone(), notifications)
+        .and_then(|configuration| configuration.check())
+        .map_err(|error| invalid(vec![error.to_string()]))
+}
+
+fn invalid(errors: Vec<String>) -> Problem {
+    Problem::new(422, "invalid-bundle", "The bundle cannot be applied").errors(errors)
+}
+
+/// Who calls, as API Gateway authenticated them.
+fn actor(request: &ApiGatewayV2httpRequest) -> String {
+    request
+        .request_context
+        .authorizer
+        .as_ref()
+        .and_then(|authorizer| authorizer.iam.as_ref())
+        .and_then(|iam| iam.user_arn.clone())
+        .unwrap_or_else(|| "unknown".to_owned())
+}

@@ -1,0 +1,87 @@
+//! From a claimed delivery to a request of the connector engine.
+
+use fluxnex_connect::connection::{Connection, DeliveryRequest, Reach, TargetRecord};
+use fluxnex_connect::{Engine, SendReport};
+use fluxnex_core::connector::Once;
+use fluxnex_core::ledger::fill_references;
+use fluxnex_store::{Claim, Tenant};
+use serde_json::value::RawValue;
+use std::time::Duration;
+
+/// The connections of one tenant.
+pub(crate) struct Connections<'a> {
+    tenant: &'a Tenant,
+}
+
+/// What came of an attempt, or why none was made.
+pub(crate) enum Sent {
+    /// A request was made, or tried to be.
+    Report {
+        /// What the engine says.
+        report: Box<SendReport>,
+        /// Whether the same request may be made again when nobody knows whether it took effect.
+        repeatable: bool,
+    },
+    /// The delivery can never be sent as it is.
+    Impossible(String),
+    /// An earlier attempt may have taken effect, and the target gives no means to find out.
+    InDoubt,
+}
+
+impl<'a> Connections<'a> {
+    pub(crate) fn of(tenant: &'a Tenant) -> Self {
+        Self { tenant }
+    }
+
+    /// Sends one claimed delivery; the whole call takes at most `time`.
+    pub(crate) async fn send(&self, engine: &Engine, claim: &Claim, time: Duration) -> Sent {
+        let (connection, repeatable) = match self.connection(claim) {
+            Ok(connection) => connection,
+            Err(reason) => return Sent::Impossible(reason),
+        };
+        if claim.settles && !repeatable {
+            return Sent::InDoubt;
+        }
+        let payload = fill_references(&claim.payload, &claim.references)
+            .map_err(|error| error.to_string())
+            .and_then(|text| RawValue::from_string(text).map_err(|_| "the payload is not JSON".to_owned()));
+        let payload = match payload {
+            Ok(payload) => payload,
+            Err(reason) => return Sent::Impossible(reason),
+        };
+        let key = format!("{}-{}", claim.delivery.0.simple(), claim.revision);
+        let request = DeliveryRequest {
+            object: &claim.object,
+            payload: &payload,
+            idempotency_key: &key,
+            target: claim.target_record.clone().map(|(id, version)| TargetRecord { id, version }),
+            timeout: time,
+        };
+        Sent::Report { report: Box::new(engine.send(&connection, &request).await), repeatable }
+    }
+
+    fn connection(&self, claim: &Claim) -> Result<(Connection, bool), String> {
+        let configured = self
+            .tenant
+            .configuration()
+            .connections
+            .get(&claim.target)
+            .ok_or_else(|| format!("the connection {} is not in the running configuration", claim.target))?;
+        let manifest = configured.compiled()?.clone();
+        let repeatable = match configured.manifest.target.as_ref().map(|target| &target.once) {
+            Some(Once::Key { .. } | Once::ExternalId) => true,
+            Some(Once::ReadBack { .. } | Once::None) | None => false,
+        };
+        let settings = manifest.settings(&configured.definition.settings).map_err(|error| error.to_string())?;
+        let connection = Connection {
+            tenant: self.tenant.id().clone(),
+            id: claim.target.clone(),
+            manifest,
+            base_url: configured.definition.base_url.clone(),
+            settings,
+            secret_name: configured.definition.secret.clone().unwrap_or_default(),
+            reach: Reach { private_addresses: configured.definition.allow_private_addresses, plain_http: false },
+        };
+        Ok((connection, repeatable))
+    }
+}

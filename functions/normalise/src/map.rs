@@ -1,0 +1,70 @@
+//! One record in one flow: from the replica's payload to a canonical record, or to why there is none.
+
+use fluxnex_core::canonical::canonical_id;
+use fluxnex_core::event::FlowOutcome;
+use fluxnex_core::flow::{Flow, FlowError, Parent};
+use fluxnex_core::ids::CanonicalId;
+use fluxnex_core::mapping::Json;
+use fluxnex_core::message::RecordChanged;
+use fluxnex_store::{Normalised, NormalisedWork, SourceRecord, SourceRecordKey};
+use jiff::Timestamp;
+use std::collections::HashSet;
+
+/// A mapped record whose parents have not been looked for yet.
+pub(crate) struct Draft {
+    item: Normalised,
+    parents: Vec<Parent>,
+}
+
+/// Maps one record in one flow.
+pub(crate) fn draft(flow: &Flow, message: &RecordChanged, key: &SourceRecordKey, record: Option<&SourceRecord>) -> Draft {
+    let (work, parents) = match record {
+        None => (end(FlowOutcome::Failed, Some("the record is not in the replica any more".to_owned())), vec![]),
+        // Newer content has an event of its own, which carries on.
+        Some(record) if record.event != message.event => (end(FlowOutcome::Superseded, None), vec![]),
+        Some(record) if record.deleted => {
+            (end(FlowOutcome::Filtered, Some("the record was deleted at the source".to_owned())), vec![])
+        }
+        Some(record) => match map(flow, record) {
+            Ok((work, parents)) => (work, parents),
+            Err(error) => (end(FlowOutcome::Failed, Some(error.to_string())), vec![]),
+        },
+    };
+    let item = Normalised { event: message.event, flow: flow.id.clone(), record: key.clone(), work };
+    Draft { item, parents }
+}
+
+fn end(outcome: FlowOutcome, reason: Option<String>) -> NormalisedWork {
+    NormalisedWork::End { outcome, reason }
+}
+
+fn map(flow: &Flow, record: &SourceRecord) -> Result<(NormalisedWork, Vec<Parent>), FlowError> {
+    let json = Json::parse("the record", &record.payload)?;
+    let parents = flow.parents(&json)?;
+    let canonical = flow.to_entity(&json, &parents, &record.key.source_id, record.place.source_version)?;
+    let work = NormalisedWork::Store {
+        entity: flow.definition.entity.clone(),
+        canonical_id: canonical_id(&record.key.connection, &record.key.object, &record.key.source_id),
+        data: canonical.data,
+        content: canonical.content,
+        parents: parents.clone(),
+        place: record.place,
+    };
+    Ok((work, parents))
+}
+
+impl Draft {
+    pub(crate) fn parents(&self) -> impl Iterator<Item = &Parent> {
+        self.parents.iter()
+    }
+
+    /// Stores the record if all its parents are known; lets it wait otherwise.
+    pub(crate) fn finish(mut self, known: &HashSet<CanonicalId>, deadline: Timestamp) -> Normalised {
+        let missing: Vec<Parent> =
+            self.parents.into_iter().filter(|parent| !known.contains(&parent.canonical_id)).collect();
+        if !missing.is_empty() {
+            self.item.work = NormalisedWork::Wait { missing, deadline };
+        }
+        self.item
+    }
+}

@@ -1,0 +1,148 @@
+//! Looking after tenants: who has work waiting, and what of it made no progress.
+
+use crate::Sweep;
+use fluxnex_cloud::control::{BusyTenant, Control};
+use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
+use fluxnex_core::ids::TenantId;
+use fluxnex_core::message::{Notification, NotificationKind, SweepTenant, V1, WakeMessage};
+use fluxnex_lambda::batch::{self, BatchError, Outcome, Work};
+use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent};
+use fluxnex_store::{Expired, StoreError, Stranded, Tenant};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What made no progress for this long is stranded.
+const IDLE: Duration = Duration::from_secs(60);
+/// Most of each kind that one pass lets in again, so that a great many do not flood the queues.
+const MOST_PER_PASS: i64 = 1_000;
+/// Most tenants that one pass looks after.
+const MOST_TENANTS: usize = 10_000;
+/// Minute of the hour in which every tenant is looked at, marked or not.
+const FULL_ROUND_MINUTE: i64 = 17;
+
+impl Sweep {
+    /// Sends one message for each tenant that is to be looked after; gives their number.
+    pub(crate) async fn fan_out(&self) -> Result<usize, BoxError> {
+        let now = self.clock.now();
+        let busy = self.control.busy_tenants(MOST_TENANTS).await?;
+        let mut tenants: BTreeSet<TenantId> = busy.into_iter().map(|busy| busy.tenant).collect();
+        if now.as_second() / 60 % 60 == FULL_ROUND_MINUTE {
+            tenants.extend(self.tenants.database().tenants().await?);
+        }
+        let messages = tenants
+            .iter()
+            .map(|tenant| {
+                let message = SweepTenant { v: V1, tenant: tenant.clone(), marker: None };
+                Ok(OutgoingMessage::json(&message)?.group(tenant.as_str()))
+            })
+            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        let sent = messages.len();
+        if sent > 0 {
+            self.queues.send(&self.sweep_tenant, messages).await?;
+        }
+        Ok(sent)
+    }
+
+    pub(crate) async fn sweep_tenants(
+        &self,
+        event: SqsEvent,
+        invocation: &Invocation,
+    ) -> Result<SqsBatchResponse, BoxError> {
+        let handle = async |works: &[Work<SweepTenant>]| {
+            // The marker is read before the scan, so that work committed meanwhile keeps it.
+            let busy = self.control.busy_tenants(MOST_TENANTS).await.map_err(BatchError::infrastructure)?;
+            let mut outcomes = Vec::with_capacity(works.len());
+            for work in works {
+                let marker = busy.iter().find(|busy| busy.tenant == work.message.tenant);
+                let outcome = self.sweep_tenant(&work.message.tenant, marker).await;
+                outcomes.push(outcome.unwrap_or_else(|error| Outcome::retry(error.to_string())).tenant(&work.message.tenant));
+            }
+            Ok(outcomes)
+        };
+        Ok(batch::run_batch(event, invocation, batch::json::<SweepTenant>, handle).await?)
+    }
+
+    async fn sweep_tenant(&self, id: &TenantId, marker: Option<&BusyTenant>) -> Result<Outcome, BoxError> {
+        let now = self.clock.now();
+        let tenant = match self.tenants.get(id, now).await {
+            Ok(tenant) => tenant,
+            Err(StoreError::UnknownTenant(_)) => return Ok(Outcome::done("there is no such tenant")),
+            Err(error) => return Err(error.into()),
+        };
+        let database = self.tenants.database();
+        let expired = database.expire_waits(&tenant, now, MOST_PER_PASS).await?;
+        let idle_since = earlier(now, self.time_scale.scale(IDLE));
+        let stranded = database.stranded(&tenant, now, idle_since, MOST_PER_PASS).await?;
+        database.forget_event_ids(&tenant, now, MOST_PER_PASS).await?;
+        let words = format!(
+            "{} records let in again, {} keys woken, {} waits ended",
+            stranded.records.len(),
+            stranded.wakes.len(),
+            expired.len()
+        );
+        let has_work = stranded.has_work;
+        self.tell(&tenant, &expired, now).await?;
+        self.let_in_again(&tenant, stranded).await?;
+        if let Some(marker) = marker
+            && !has_work
+        {
+            self.control.clear_busy(id, marker.revision, now).await?;
+        }
+        Ok(Outcome::done(words))
+    }
+
+    async fn tell(&self, tenant: &Tenant, expired: &[Expired], now: Timestamp) -> Result<(), BoxError> {
+        let messages = expired
+            .iter()
+            .map(|expired| {
+                let message = Notification {
+                    v: V1,
+                    tenant: tenant.id().clone(),
+                    id: uuid::Uuid::new_v5(&expired.event.0, b"wait"),
+                    kind: NotificationKind::EventFailed,
+                    at: now,
+                    event: Some(expired.event),
+                    delivery: None,
+                    connection: None,
+                    record: Some(expired.record.clone()),
+                    reason: expired.reason.clone(),
+                };
+                Ok(OutgoingMessage::json(&message)?.group(tenant.id().as_str()))
+            })
+            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        if !messages.is_empty() {
+            self.queues.send(&self.notification_delivery, messages).await?;
+        }
+        Ok(())
+    }
+
+    async fn let_in_again(&self, tenant: &Tenant, stranded: Stranded) -> Result<(), BoxError> {
+        let records = stranded
+            .records
+            .iter()
+            .map(|record| Ok(OutgoingMessage::json(record)?.group(tenant.id().as_str())))
+            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        if !records.is_empty() {
+            self.queues.send(&self.source_replica, records).await?;
+        }
+        let mut wakes: BTreeMap<&QueueUrl, Vec<OutgoingMessage>> = BTreeMap::new();
+        for wake in stranded.wakes {
+            let connector = tenant.configuration().connector_of(&wake.target);
+            let Some(queue) = connector.and_then(|connector| self.outbound.get(connector.as_str())) else { continue };
+            let group = wake.group();
+            let message = OutgoingMessage::json(&WakeMessage { v: V1, wake })?;
+            let message = message.group(group).deduplication(self.clock.new_id().simple().to_string());
+            wakes.entry(queue).or_default().push(message);
+        }
+        for (queue, messages) in wakes {
+            self.queues.send(queue, messages).await?;
+        }
+        Ok(())
+    }
+}
+
+fn earlier(now: Timestamp, span: Duration) -> Timestamp {
+    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+    now.checked_sub(span).unwrap_or(Timestamp::MIN)
+}

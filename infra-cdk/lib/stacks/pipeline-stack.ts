@@ -1,0 +1,107 @@
+// The pipeline: which queue invokes which function, and what each function may reach.
+import { Stack, type StackProps } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { ConnectionSecrets } from '../data/connection-secrets';
+import type { FunctionName } from '../functions/catalogue';
+import { StageFunction } from '../functions/stage-function';
+import type { Use } from '../functions/use';
+import type { Options } from '../options';
+import { migratesTenants } from '../pipeline/migrate-calls';
+import { Migrations } from '../pipeline/migrations';
+import { everyMinute } from '../pipeline/schedule';
+import { targetConnectors } from '../queues/connectors';
+import { Queues } from '../queues/queues';
+import type { DataStack } from './data-stack';
+
+export class PipelineStack extends Stack {
+  readonly ingest: StageFunction;
+  readonly api: StageFunction;
+
+  constructor(scope: Construct, id: string, options: Options, data: DataStack, props: StackProps) {
+    super(scope, id, props);
+    const { profile } = options;
+    const { control, payloads, database } = data;
+    const queues = new Queues(this, 'Queues', { profile, targets: targetConnectors(options.connectors) });
+    const connections = new ConnectionSecrets(this, 'Connections', profile);
+    const stage = (name: FunctionName, ...uses: Use[]) => new StageFunction(this, { options, name, uses });
+
+    // The schema first: functions that use the database come after it, at each deployment.
+    const migrate = stage('migrate', database.connects());
+    const migrations = new Migrations(this, 'Migrations', profile, migrate);
+    const storing = (name: FunctionName, ...uses: Use[]) => {
+      const made = stage(name, database.connects(), ...uses);
+      made.function.node.addDependency(migrations);
+      return made;
+    };
+
+    // L1
+    this.ingest = stage(
+      'ingest',
+      queues.inboundGateway.sends(),
+      payloads.stores(),
+      control.reads(),
+      connections.reads(),
+    );
+
+    // L2
+    storing(
+      'replicate',
+      queues.inboundGateway.invokes(),
+      queues.sourceReplica.sends(),
+      queues.notificationDelivery.sends(),
+      payloads.loads(),
+      control.writes(),
+    );
+
+    // L3
+    storing(
+      'normalise',
+      queues.sourceReplica.invokes(),
+      queues.sourceReplica.sends(),
+      queues.normalised.sends(),
+      queues.notificationDelivery.sends(),
+      control.writes(),
+    );
+
+    // L4
+    storing(
+      'route',
+      queues.normalised.invokes(),
+      queues.outbound.sends(),
+      queues.notificationDelivery.sends(),
+      control.writes(),
+    );
+
+    // L5
+    storing(
+      'deliver',
+      ...queues.outbound.invoke(),
+      queues.delayedWakes.invokes(),
+      queues.outbound.sends(),
+      queues.delayedWakes.sends(),
+      queues.notificationDelivery.sends(),
+      control.writes(),
+      connections.rotates(),
+    );
+
+    // All layers
+    storing('notify', queues.notificationDelivery.invokes(), connections.reads());
+    const sweep = storing(
+      'sweep',
+      queues.sweepTenant.invokes(),
+      ...queues.deadLettersInvoke(),
+      queues.inboundGateway.sends(),
+      queues.sourceReplica.sends(),
+      queues.normalised.sends(),
+      queues.outbound.sends(),
+      queues.delayedWakes.sends(),
+      queues.sweepTenant.sends(),
+      queues.notificationDelivery.sends(),
+      control.writes(),
+    );
+    everyMinute(this, 'EveryMinute', profile, sweep);
+
+    // Management
+    this.api = storing('api', control.writes(), migratesTenants(migrate));
+  }
+}
