@@ -1,3 +1,36 @@
 //! Wires the `api` function.
 
-fn main() {}
+use api::Api;
+use fluxnex_cloud::aws::Clients;
+use fluxnex_cloud::clock::SystemClock;
+use fluxnex_lambda::{ApiGatewayV2httpRequest, Invocation};
+use fluxnex_store::{Database, DatabaseOptions};
+use std::convert::Infallible;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long making a tenant's schema may take; below the API's own time limit.
+const MIGRATION: Duration = Duration::from_secs(25);
+
+fn main() -> ExitCode {
+    fluxnex_lambda::run("api", async |settings| {
+        let clients = Clients::load().await;
+        let login = settings.database_login()?;
+        let options = DatabaseOptions {
+            host: login.host.clone(),
+            extra_roots_pem: settings.extra_ca()?,
+            application_name: "api".to_owned(),
+        };
+        let stage = Api {
+            database: Arc::new(Database::new(options, clients.database_secret(login))?),
+            control: clients.control(settings.text("CONTROL_TABLE")?),
+            functions: clients.functions(MIGRATION),
+            clock: Arc::new(SystemClock),
+            migrate: settings.text("MIGRATE_FUNCTION")?.to_owned(),
+        };
+        Ok(async move |request: ApiGatewayV2httpRequest, invocation: Invocation| {
+            Ok::<_, Infallible>(stage.handle(request, &invocation).await)
+        })
+    })
+}

@@ -1,3 +1,46 @@
 //! Wires the `deliver` function.
 
-fn main() {}
+use deliver::Deliver;
+use fluxnex_cloud::aws::Clients;
+use fluxnex_cloud::busy::BusyMarker;
+use fluxnex_cloud::cached_secrets::CachedSecrets;
+use fluxnex_cloud::clock::SystemClock;
+use fluxnex_connect::Engine;
+use fluxnex_connect::client::{ClientOptions, GuardedClient};
+use fluxnex_core::message::WakeMessage;
+use fluxnex_lambda::{Invocation, SqsEvent, batch};
+use fluxnex_store::{Database, DatabaseOptions, Tenants};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    fluxnex_lambda::run("deliver", async |settings| {
+        let clients = Clients::load().await;
+        let clock = Arc::new(SystemClock);
+        let login = settings.database_login()?;
+        let options = DatabaseOptions {
+            host: login.host.clone(),
+            extra_roots_pem: settings.extra_ca()?,
+            application_name: "deliver".to_owned(),
+        };
+        let database = Arc::new(Database::new(options, clients.database_secret(login))?);
+        let extra_ca_pem = settings.extra_ca()?;
+        let client = GuardedClient::new(&ClientOptions { extra_ca_pem, ..ClientOptions::default() })?;
+        let secrets = Arc::new(CachedSecrets::new(clients.secrets(), clock.clone()));
+        let stage = Deliver {
+            tenants: Tenants::new(database),
+            engine: Engine::new(client, secrets),
+            queues: clients.queues(),
+            busy: BusyMarker::new(clients.control(settings.text("CONTROL_TABLE")?), clock.clone()),
+            clock,
+            time_scale: settings.time_scale()?,
+            outbound: settings.queue_map("OUTBOUND_QUEUES")?,
+            delayed_wakes: settings.url("DELAYED_WAKES_URL")?,
+            notification_delivery: settings.url("NOTIFICATION_DELIVERY_URL")?,
+        };
+        Ok(async move |event: SqsEvent, invocation: Invocation| {
+            let handle = async |works: &[batch::Work<WakeMessage>]| stage.handle(works, invocation.deadline()).await;
+            batch::run_batch(event, &invocation, batch::json::<WakeMessage>, handle).await
+        })
+    })
+}

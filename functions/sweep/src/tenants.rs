@@ -1,7 +1,7 @@
 //! Looking after tenants: who has work waiting, and what of it made no progress.
 
 use crate::Sweep;
-use fluxnex_cloud::control::{BusyTenant, Control};
+use fluxnex_cloud::control::BusyTenant;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
 use fluxnex_core::ids::TenantId;
 use fluxnex_core::message::{Notification, NotificationKind, SweepTenant, V1, WakeMessage};

@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use fluxnex_core::ids::{ConnectionId, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::fmt;
+use std::str::FromStr;
 
 /// A published document and its version.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +26,23 @@ pub enum Published {
     Outdated,
 }
 
-/// The state of a busy marker when it was read; opaque.
+/// The state of a busy marker when it was read. Opaque; as text it travels in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BusyRevision(pub(crate) i64);
+
+impl fmt::Display for BusyRevision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for BusyRevision {
+    type Err = ControlError;
+
+    fn from_str(text: &str) -> Result<Self, ControlError> {
+        text.parse().map(Self).map_err(|_| ControlError::Malformed { what: "revision of a busy marker" })
+    }
+}
 
 /// A tenant that has, or had, work waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,11 +127,7 @@ pub trait Control: Send + Sync {
     ///
     /// # Errors
     /// [`ControlError`].
-    async fn connection(
-        &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-    ) -> Result<Option<Document>, ControlError>;
+    async fn connection(&self, tenant: &TenantId, connection: &ConnectionId) -> Result<Option<Document>, ControlError>;
 
     /// Removes the settings as of `version`; a later publication of an older version stays without effect.
     ///
@@ -149,12 +161,8 @@ pub trait Control: Send + Sync {
     ///
     /// # Errors
     /// [`ControlError`].
-    async fn clear_busy(
-        &self,
-        tenant: &TenantId,
-        revision: BusyRevision,
-        now: Timestamp,
-    ) -> Result<bool, ControlError>;
+    async fn clear_busy(&self, tenant: &TenantId, revision: BusyRevision, now: Timestamp)
+    -> Result<bool, ControlError>;
 }
 
 /// The moment in whole milliseconds since 1970, rounded up.

@@ -15,6 +15,7 @@ pub mod disposition;
 pub mod functions;
 pub mod objects;
 pub mod queue;
+pub mod secret_source;
 pub mod secrets;
 pub mod twin;
 

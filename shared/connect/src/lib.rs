@@ -1,1 +1,15 @@
 //! The connector engine: one engine runs every manifest through one guarded HTTP client.
+//!
+//! [`catalog`] has the connectors that are built in, [`client`] is the only way out, [`engine`]
+//! makes a request of a manifest, a connection and a payload, and says what came of it.
+
+pub mod catalog;
+pub mod client;
+pub mod connection;
+pub mod engine;
+pub mod outcome;
+
+pub use connection::{Connection, DeliveryRequest, TargetRecord};
+pub use engine::Engine;
+pub use outcome::{Effort, Failure, FailureClass, ReadOutcome, ReadReport, SendOutcome, SendReport};
+pub use fluxnex_core::secret_source::{SecretSource, SecretSourceError};

@@ -11,6 +11,8 @@ mod compiled;
 mod identify;
 mod operation;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use authentication::{Authentication, ClientAuthentication};
 pub use compiled::{
@@ -134,6 +136,10 @@ pub struct SourceObject {
 pub struct Identify {
     /// jq: the record's id, a text or an integer.
     pub id: String,
+    /// What ids consist of. Anything else is refused before it gets into a request, which matters
+    /// where an id stands in a query's text.
+    #[serde(default)]
+    pub id_characters: IdCharacters,
     /// jq: what grows whenever the record changes; `null` if this record has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -143,6 +149,28 @@ pub struct Identify {
     /// jq: whether the source deleted the record. Absent: it never says so in the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<String>,
+}
+
+/// What ids consist of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdCharacters {
+    /// Whatever is visible.
+    #[default]
+    Any,
+    /// ASCII letters and digits.
+    Alphanumeric,
+}
+
+impl IdCharacters {
+    /// Whether a text consists of these.
+    #[must_use]
+    pub fn fit(self, text: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Alphanumeric => text.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        }
+    }
 }
 
 /// What kind of value a source's version is.

@@ -16,4 +16,5 @@ pub mod mapping;
 pub mod message;
 pub mod replica;
 pub mod retry;
+pub mod secret_source;
 pub mod signature;

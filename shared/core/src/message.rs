@@ -221,6 +221,42 @@ pub struct SweepTenant {
     pub marker: Option<String>,
 }
 
+/// A message that is of one tenant, as all are.
+pub trait OfTenant {
+    /// Whose message it is.
+    fn tenant(&self) -> &TenantId;
+}
+
+macro_rules! of_tenant {
+    ($($message:ty: $($field:ident).+;)*) => {
+        $(impl OfTenant for $message {
+            fn tenant(&self) -> &TenantId {
+                &self.$($field).+
+            }
+        })*
+    };
+}
+
+of_tenant! {
+    InboundEvent: tenant;
+    RecordChanged: tenant;
+    RecordNormalised: tenant;
+    WakeMessage: wake.tenant;
+    Notification: tenant;
+    SweepTenant: tenant;
+}
+
+/// The places of a batch's messages, by tenant: a stage works on one tenant at a time.
+pub fn by_tenant<'a, M: OfTenant + 'a>(
+    messages: impl IntoIterator<Item = &'a M>,
+) -> std::collections::BTreeMap<&'a TenantId, Vec<(usize, &'a M)>> {
+    let mut tenants: std::collections::BTreeMap<_, Vec<_>> = std::collections::BTreeMap::new();
+    for (place, message) in messages.into_iter().enumerate() {
+        tenants.entry(message.tenant()).or_default().push((place, message));
+    }
+    tenants
+}
+
 impl Wake {
     /// Ordering group of the wake on a FIFO queue: wakes of one key never run at the same time.
     /// A hash, because keys may be longer than a group id (128 characters) and hold any text.

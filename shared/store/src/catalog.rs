@@ -49,6 +49,21 @@ impl Database {
             .collect()
     }
 
+    /// Every connection that a tenant has, or ever had.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn connections_ever(&self, tenant: &TenantId) -> Result<Vec<ConnectionId>, StoreError> {
+        let sql = format!("SELECT DISTINCT connection FROM {CATALOG}.connections WHERE tenant = $1");
+        let rows = self.query(&sql, &[(&tenant.as_str(), Type::TEXT)]).await?;
+        rows.iter()
+            .map(|row| {
+                ConnectionId::parse(row.try_get::<_, String>(0)?)
+                    .map_err(|error| StoreError::Unreadable(error.to_string()))
+            })
+            .collect()
+    }
+
     /// The version of the configuration that a tenant runs.
     ///
     /// # Errors

@@ -102,6 +102,24 @@ impl Database {
         Ok(results)
     }
 
+    /// The wakes of deliveries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn wakes_of(
+        &self,
+        tenant: &Tenant,
+        deliveries: &[DeliveryId],
+    ) -> Result<Vec<(DeliveryId, Wake)>, StoreError> {
+        let ids: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.0).collect();
+        let sql = format!(
+            "SELECT target, ordering_key, delivery FROM {}.deliveries WHERE tenant = $1 AND delivery = ANY($2)",
+            tenant.schema()
+        );
+        let rows = self.query(&sql, &[(&tenant.id.as_str(), Type::TEXT), (&ids, Type::UUID_ARRAY)]).await?;
+        rows.iter().map(|row| Ok((DeliveryId(row.try_get(2)?), wake(tenant, row)?))).collect()
+    }
+
     async fn now_known(
         &self,
         tenant: &Tenant,

@@ -30,5 +30,5 @@ pub use ledger::{NewDelivery, Routed};
 pub use migrations::{MigrationReport, newest_catalog_migration, newest_tenant_migration};
 pub use replica::{Incoming, IncomingRecord, Registered, SourceRecord, SourceRecordKey};
 pub use sweep::{Expired, Stranded};
-pub use tenant::Tenant;
+pub use tenant::{Tenant, Tenants};
 pub use waiting::MissingParent;

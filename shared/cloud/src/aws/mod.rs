@@ -1,1 +1,18 @@
-//! The adapters to AWS.
+//! The adapters to AWS, and the configuration that they share.
+
+mod clients;
+mod control;
+mod database;
+mod error;
+mod functions;
+mod objects;
+mod queues;
+mod secrets;
+
+pub use clients::Clients;
+pub use control::DynamoControl;
+pub use database::{DatabaseAuth, DatabaseLogin, DatabaseSecret};
+pub use functions::LambdaFunctions;
+pub use objects::S3Objects;
+pub use queues::SqsQueues;
+pub use secrets::SecretsManager;

@@ -21,7 +21,13 @@ struct State {
 }
 
 impl State {
-    fn replace(&mut self, tenant: &TenantId, connection: &ConnectionId, version: u64, body: Option<Value>) -> Published {
+    fn replace(
+        &mut self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        version: u64,
+        body: Option<Value>,
+    ) -> Published {
         self.writes += 1;
         let key = (tenant.clone(), connection.clone());
         match self.connections.get(&key) {
@@ -77,11 +83,7 @@ impl Control for InMemoryControl {
         Ok(self.state()?.replace(tenant, connection, version, Some(document.clone())))
     }
 
-    async fn connection(
-        &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-    ) -> Result<Option<Document>, ControlError> {
+    async fn connection(&self, tenant: &TenantId, connection: &ConnectionId) -> Result<Option<Document>, ControlError> {
         let state = self.state()?;
         let found = state.connections.get(&(tenant.clone(), connection.clone()));
         Ok(found.and_then(|(version, body)| Some(Document { version: *version, body: body.clone()? })))

@@ -188,10 +188,11 @@ impl<'a> Check<'a> {
 
     pub(super) fn errors(&mut self) -> CompiledErrors {
         let errors = &self.manifest.errors;
+        let refused = errors.refused.as_ref().and_then(|source| self.program("errors.refused", source, &[]));
         let code = errors.code.as_ref().and_then(|source| self.program("errors.code", source, &[]));
         let message = errors.message.as_ref().and_then(|source| self.program("errors.message", source, &[]));
         let rules = errors.rules.iter().enumerate().map(|(index, rule)| self.rule(index, rule)).collect();
-        CompiledErrors { code, message, rules }
+        CompiledErrors { refused, code, message, rules }
     }
 
     fn rule(&mut self, index: usize, rule: &ErrorRule) -> CompiledErrorRule {
@@ -201,6 +202,9 @@ impl<'a> Check<'a> {
         }
         if !rule.code.is_empty() && self.manifest.errors.code.is_none() {
             self.problem(&at, "errors.code does not say where the code is");
+        }
+        if rule.retry_after_seconds.is_some() && rule.means != Meaning::Throttle {
+            self.problem(&at, "retry_after_seconds goes with throttle");
         }
         if rule.id.is_some() && rule.means != Meaning::DuplicateMeansSuccess {
             self.problem(&at, "id goes with duplicate_means_success");

@@ -1,9 +1,9 @@
 //! A manifest that was checked, with its programs compiled.
 
 use super::check::Check;
-use super::identify::{CompiledIdentify, IdentifiedRecord, IdentifyError, id_of};
+use super::identify::{CompiledIdentify, IdentifiedRecord, IdentifyError};
 use super::{ANY_OBJECT, ErrorRule, Manifest, Operation, OperationKind};
-use crate::ids::ObjectName;
+use crate::ids::{ObjectName, SourceId};
 use crate::mapping::{Json, MappingError, Program};
 use serde::Deserialize;
 use serde_json::Value;
@@ -70,6 +70,8 @@ pub struct CompiledOperation {
 /// What refusals mean, compiled.
 #[derive(Debug, Default)]
 pub struct CompiledErrors {
+    /// Whether a 2xx answer is a refusal all the same.
+    pub refused: Option<Program>,
     /// The vendor's error code.
     pub code: Option<Program>,
     /// The vendor's words.
@@ -172,10 +174,9 @@ impl CompiledManifest {
                 let identified = self.identify(&entry.object, record.get())?;
                 return Ok(IdentifiedRecord { deleted: identified.deleted || deleted, ..identified });
             }
-            if !self.objects.contains_key(&entry.object) {
-                return Err(IdentifyError::UnknownObject);
-            }
-            Ok(IdentifiedRecord { id: id_of(&entry.id)?, object: entry.object, version: None, deleted, record: None })
+            let source = self.objects.get(&entry.object).ok_or(IdentifyError::UnknownObject)?;
+            let id = source.identify.id_of(&entry.id)?;
+            Ok(IdentifiedRecord { id, object: entry.object, version: None, deleted, record: None })
         });
         Ok(identified.collect())
     }
@@ -189,10 +190,15 @@ impl CompiledManifest {
         source.identify.run(object, &Json::parse("identify", record)?)
     }
 
-    /// How to read one record of a source object.
-    #[must_use]
-    pub fn read_one(&self, object: &ObjectName) -> Option<&CompiledOperation> {
-        self.objects.get(object)?.read_one.as_ref()
+    /// How to read the record of that id of a source object.
+    ///
+    /// # Errors
+    /// [`IdentifyError::UnknownObject`] if there is no way to read it, [`IdentifyError::NoId`] if the
+    /// text can be no id of the object.
+    pub fn read_one(&self, object: &ObjectName, id: &SourceId) -> Result<&CompiledOperation, IdentifyError> {
+        let source = self.objects.get(object).ok_or(IdentifyError::UnknownObject)?;
+        source.identify.id_of(&Value::from(id.as_str()))?;
+        source.read_one.as_ref().ok_or(IdentifyError::UnknownObject)
     }
 
     /// How an object is written; the connector may take any.
@@ -268,19 +274,27 @@ impl CompiledOperation {
         text_of(self.version.as_ref()?, answer)
     }
 
-    /// The record in an answer, as JSON text.
+    /// The record in an answer, as JSON text. Nothing: there is no such record.
     ///
     /// # Errors
     /// [`MappingError`] if the program cannot handle the answer.
-    pub fn answered_record(&self, answer: &Json) -> Result<String, MappingError> {
-        match &self.record {
-            Some(program) => program.run(answer, vec![]).map(|record| record.to_text()),
-            None => Ok(answer.to_text()),
-        }
+    pub fn answered_record(&self, answer: &Json) -> Result<Option<String>, MappingError> {
+        let record = match &self.record {
+            Some(program) => program.run(answer, vec![])?.to_text(),
+            None => answer.to_text(),
+        };
+        Ok((record != "null").then_some(record))
     }
 }
 
 impl CompiledErrors {
+    /// Whether a 2xx answer is a refusal all the same.
+    #[must_use]
+    pub fn is_refusal(&self, answer: &Json) -> bool {
+        let refused = |program: &Program| program.run_as(answer, vec![], "true or false").unwrap_or(false);
+        self.refused.as_ref().is_some_and(refused)
+    }
+
     /// The vendor's code in a refusal.
     #[must_use]
     pub fn answered_code(&self, refusal: &Json) -> Option<String> {
@@ -304,9 +318,11 @@ impl CompiledErrorRule {
 
 // A program that does not fit the answer, and an answer without the value, are the same: no value.
 fn text_of(program: &Program, answer: &Json) -> Option<String> {
-    match program.run_as::<Value>(answer, vec![], "a text or a number").ok()? {
-        Value::String(text) if !text.is_empty() => Some(text),
-        Value::Number(number) => Some(number.to_string()),
+    let text = program.run(answer, vec![]).ok()?.to_text();
+    match text.bytes().next()? {
+        b'"' => serde_json::from_str(&text).ok().filter(|text: &String| !text.is_empty()),
+        // As it was written: `1.50` is not `1.5`.
+        b'-' | b'0'..=b'9' => Some(text),
         _ => None,
     }
 }

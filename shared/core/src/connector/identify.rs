@@ -1,6 +1,6 @@
 //! Which records a webhook speaks of, and which state of them a record is.
 
-use super::{Identify, VersionKind};
+use super::{IdCharacters, Identify, VersionKind};
 use crate::ids::{ObjectName, SourceId};
 use crate::mapping::{Json, MappingError, Program};
 use jiff::Timestamp;
@@ -35,8 +35,8 @@ pub enum IdentifyError {
     /// The connector says of no webhook how to read it.
     #[error("the connector takes no webhooks")]
     NoWebhooks,
-    /// There is neither an id nor a record.
-    #[error("the record has no id, or one that is longer than 255 bytes")]
+    /// There is no id, or the text can be none.
+    #[error("the record has no id, or one that the object cannot have")]
     NoId,
     /// The version is not of the kind that the connector says.
     #[error("the record's version is not {expected}")]
@@ -50,6 +50,7 @@ pub enum IdentifyError {
 #[derive(Debug)]
 pub(super) struct CompiledIdentify {
     id: Program,
+    id_characters: IdCharacters,
     version: Option<Program>,
     version_kind: VersionKind,
     deleted: Option<Program>,
@@ -65,6 +66,7 @@ impl CompiledIdentify {
         let deleted = identify.deleted.as_deref().map(|source| program("deleted", source));
         Some(Self {
             id: id?,
+            id_characters: identify.id_characters,
             version: option_of(version)?,
             version_kind: identify.version_kind,
             deleted: option_of(deleted)?,
@@ -83,11 +85,16 @@ impl CompiledIdentify {
         };
         Ok(IdentifiedRecord {
             object: object.clone(),
-            id: id_of(&id)?,
+            id: self.id_of(&id)?,
             version,
             deleted: deleted.unwrap_or(false),
             record: Some(record.to_text()),
         })
+    }
+
+    /// The id that a source gives, a text or an integer.
+    pub(super) fn id_of(&self, value: &Value) -> Result<SourceId, IdentifyError> {
+        id_of(value, self.id_characters)
     }
 }
 
@@ -99,14 +106,13 @@ fn option_of(program: Option<Option<Program>>) -> Option<Option<Program>> {
     }
 }
 
-/// The id that a source gives, a text or an integer.
-pub(super) fn id_of(value: &Value) -> Result<SourceId, IdentifyError> {
+fn id_of(value: &Value, characters: IdCharacters) -> Result<SourceId, IdentifyError> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) if !number.is_f64() => number.to_string(),
         _ => return Err(IdentifyError::NoId),
     };
-    SourceId::parse(text).map_err(|_| IdentifyError::NoId)
+    SourceId::parse(text).ok().filter(|id| characters.fit(id.as_str())).ok_or(IdentifyError::NoId)
 }
 
 fn version_of(value: &Value, kind: VersionKind) -> Result<Option<i64>, IdentifyError> {
@@ -155,10 +161,11 @@ mod tests {
 
     #[test]
     fn ids_are_texts_or_integers() {
-        assert_eq!(id_of(&json!("a0X")).unwrap().as_str(), "a0X");
-        assert_eq!(id_of(&json!(42)).unwrap().as_str(), "42");
+        assert_eq!(id_of(&json!("a0X"), IdCharacters::Alphanumeric).unwrap().as_str(), "a0X");
+        assert_eq!(id_of(&json!(42), IdCharacters::Any).unwrap().as_str(), "42");
+        assert_eq!(id_of(&json!("x' OR Name != '"), IdCharacters::Alphanumeric), Err(IdentifyError::NoId));
         for garbage in [json!(null), json!(""), json!(1.5), json!({}), json!("a\nb"), json!("a".repeat(256))] {
-            assert_eq!(id_of(&garbage), Err(IdentifyError::NoId), "{garbage}");
+            assert_eq!(id_of(&garbage, IdCharacters::Any), Err(IdentifyError::NoId), "{garbage}");
         }
     }
 }

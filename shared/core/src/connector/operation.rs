@@ -30,7 +30,8 @@ pub struct Operation {
     /// jq over the answer's body: the record's version at the application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// jq over the answer's body: the record (reading operations; absent: the whole body).
+    /// jq over the answer's body: the record (reading operations; absent: the whole body). `null`
+    /// means that there is no such record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
 }
@@ -93,6 +94,9 @@ impl OperationKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Errors {
+    /// jq over the body of a 2xx answer: whether it is a refusal all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// jq over a refusal's body: the vendor's error code, a text or a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -107,7 +111,7 @@ pub struct Errors {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRule {
-    /// The answer's status: a number, or a class such as `4xx`. Absent: any that is no success.
+    /// The answer's status: a number, or a class such as `4xx`. Absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusPattern>,
     /// The vendor's error codes, of which one must be the answer's. Absent: any.
@@ -118,6 +122,9 @@ pub struct ErrorRule {
     pub operations: Vec<OperationKind>,
     /// What it means.
     pub means: Meaning,
+    /// With `throttle`: how long to wait if the answer does not say, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
     /// With `duplicate_means_success`: jq over the body, the id of the record that is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,

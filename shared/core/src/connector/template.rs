@@ -118,7 +118,7 @@ impl Template {
         Ok(Self { text, parts })
     }
 
-    /// Fills the places. `encode` makes a value fit for where the text goes.
+    /// Fills the places; an empty value is none. `encode` makes a value fit for where the text goes.
     ///
     /// # Errors
     /// [`TemplateError::NoValue`].
@@ -134,6 +134,7 @@ impl Template {
                 Part::Place(variable) => {
                     let value = values
                         .get(variable)
+                        .filter(|value| !value.is_empty())
                         .ok_or_else(|| TemplateError::NoValue { place: variable.to_string() })?;
                     filled.push_str(&encode(value));
                 }

@@ -1,0 +1,25 @@
+# invoice → QuickBooks Online's Invoice. `$references.customer` becomes the customer's id there.
+{
+  DocNumber: .number,
+  TxnDate: .date,
+  DueDate: .due_date,
+  CurrencyRef: { value: .currency },
+  CustomerRef: { value: $references.customer },
+  Line: [
+    .lines[]
+    | {
+        DetailType: "SalesItemLineDetail",
+        Amount: (.amount | tonumber),
+        Description: .description,
+        SalesItemLineDetail: (
+          {
+            ItemRef: { value: "1" },
+            Qty: (if .quantity then .quantity | tonumber else null end),
+            UnitPrice: (if .unit_price then .unit_price | tonumber else null end)
+          } | with_entries(select(.value != null))
+        )
+      }
+    | with_entries(select(.value != null))
+  ],
+  PrivateNote: .source_reference
+} | with_entries(select(.value != null))

@@ -1,0 +1,234 @@
+//! The control table on DynamoDB.
+//!
+//! | item | pk | sk | attributes |
+//! | --- | --- | --- | --- |
+//! | webhook settings | `connection#<tenant>#<connection>` | `webhook` | `version`, `document` (JSON text; absent once removed) |
+//! | busy marker | `busy#<shard>` | tenant | `busy_until` (milliseconds since 1970; also its revision) |
+//!
+//! Markers are listed by a Query of each shard; the shards keep them off one partition and apart from
+//! everything else.
+
+use super::error::{Failure, Kind};
+use crate::control::{
+    BusyRevision, BusyTenant, Control, ControlError, Document, MAX_DOCUMENT_BYTES, Published, ceil_millisecond,
+};
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use fluxnex_core::ids::{ConnectionId, TenantId};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Partitions that the busy markers are spread over. Markers of another number would not be found.
+const BUSY_SHARDS: u32 = 8;
+/// The code of a write whose condition did not hold.
+const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The adapter to the control table.
+#[derive(Debug, Clone)]
+pub struct DynamoControl {
+    client: Client,
+    table: String,
+}
+
+impl DynamoControl {
+    /// The control table called `table`, through `client`.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    async fn replace_connection(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        version: u64,
+        document: Option<String>,
+    ) -> Result<Published, ControlError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", text(connection_key(tenant, connection)))
+            .item("sk", text("webhook"))
+            .item("version", number(version))
+            .condition_expression("attribute_not_exists(pk) OR version <= :version")
+            .expression_attribute_values(":version", number(version));
+        let request = match document {
+            Some(document) => request.item("document", text(document)),
+            None => request,
+        };
+        let answer = request.send().await.map(drop).map_err(Failure::of);
+        Ok(if holds(answer)? { Published::Current } else { Published::Outdated })
+    }
+
+    async fn busy_of_shard(&self, shard: u32) -> Result<Vec<BusyTenant>, ControlError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(format!("busy#{shard}")));
+        let mut items = request.into_paginator().items().send();
+        let mut found = Vec::new();
+        while let Some(item) = items.next().await {
+            found.push(busy_tenant(&item.map_err(|error| failed(Failure::of(error)))?)?);
+        }
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Control for DynamoControl {
+    async fn publish_connection(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        version: u64,
+        document: &Value,
+    ) -> Result<Published, ControlError> {
+        let document = document.to_string();
+        let bytes = document.len();
+        if bytes > MAX_DOCUMENT_BYTES {
+            return Err(ControlError::TooLarge { bytes, max_bytes: MAX_DOCUMENT_BYTES });
+        }
+        self.replace_connection(tenant, connection, version, Some(document)).await
+    }
+
+    async fn connection(&self, tenant: &TenantId, connection: &ConnectionId) -> Result<Option<Document>, ControlError> {
+        // Consistent: a sender may call right after the connection was published.
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", text(connection_key(tenant, connection)))
+            .key("sk", text("webhook"))
+            .consistent_read(true);
+        let answer = request.send().await.map_err(|error| failed(Failure::of(error)))?;
+        answer.item.as_ref().map(document).transpose().map(Option::flatten)
+    }
+
+    async fn remove_connection(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        version: u64,
+    ) -> Result<Published, ControlError> {
+        self.replace_connection(tenant, connection, version, None).await
+    }
+
+    async fn mark_busy(&self, tenant: &TenantId, until: Timestamp) -> Result<(), ControlError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(busy_key(tenant)))
+            .key("sk", text(tenant.as_str()))
+            .update_expression("SET busy_until = :until")
+            .condition_expression("attribute_not_exists(busy_until) OR busy_until < :until")
+            .expression_attribute_values(":until", number(ceil_millisecond(until)));
+        holds(request.send().await.map(drop).map_err(Failure::of)).map(drop)
+    }
+
+    async fn busy_tenants(&self, limit: usize) -> Result<Vec<BusyTenant>, ControlError> {
+        let shards = (0..BUSY_SHARDS).map(|shard| self.busy_of_shard(shard));
+        let mut found: Vec<BusyTenant> = futures::future::try_join_all(shards).await?.into_iter().flatten().collect();
+        found.sort_by(|a, b| (a.until, &a.tenant).cmp(&(b.until, &b.tenant)));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn clear_busy(
+        &self,
+        tenant: &TenantId,
+        revision: BusyRevision,
+        now: Timestamp,
+    ) -> Result<bool, ControlError> {
+        if revision.0 > now.as_millisecond() {
+            return Ok(false);
+        }
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key("pk", text(busy_key(tenant)))
+            .key("sk", text(tenant.as_str()))
+            .condition_expression("busy_until = :revision")
+            .expression_attribute_values(":revision", number(revision.0));
+        holds(request.send().await.map(drop).map_err(Failure::of))
+    }
+}
+
+fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn number(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn connection_key(tenant: &TenantId, connection: &ConnectionId) -> String {
+    format!("connection#{tenant}#{connection}")
+}
+
+fn busy_key(tenant: &TenantId) -> String {
+    format!("busy#{}", shard(tenant.as_str()))
+}
+
+/// FNV-1a: the same in every build and version, as stored keys depend on it.
+fn shard(tenant: &str) -> u32 {
+    let hash = tenant.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash % BUSY_SHARDS
+}
+
+fn document(item: &Item) -> Result<Option<Document>, ControlError> {
+    let malformed = |what| ControlError::Malformed { what };
+    let Some(body) = item.get("document") else { return Ok(None) };
+    let body = body.as_s().ok().and_then(|text| serde_json::from_str(text).ok());
+    let version = item.get("version").and_then(|version| version.as_n().ok()?.parse().ok());
+    Ok(Some(Document {
+        version: version.ok_or(malformed("version of a connection"))?,
+        body: body.ok_or(malformed("document of a connection"))?,
+    }))
+}
+
+fn busy_tenant(item: &Item) -> Result<BusyTenant, ControlError> {
+    let malformed = |what| ControlError::Malformed { what };
+    let tenant = item.get("sk").and_then(|tenant| TenantId::parse(tenant.as_s().ok()?.as_str()).ok());
+    let until = item.get("busy_until").and_then(|until| until.as_n().ok()?.parse::<i64>().ok());
+    let until = until.ok_or(malformed("busy_until of a marker"))?;
+    Ok(BusyTenant {
+        tenant: tenant.ok_or(malformed("tenant of a marker"))?,
+        until: Timestamp::from_millisecond(until).map_err(|_| malformed("busy_until of a marker"))?,
+        revision: BusyRevision(until),
+    })
+}
+
+fn failed(failure: Failure) -> ControlError {
+    let Failure { kind, code, source } = failure;
+    match kind {
+        Kind::Refused => ControlError::Refused { code, source },
+        Kind::Unavailable => ControlError::Unavailable { code, source },
+    }
+}
+
+/// Whether the condition of a write held.
+fn holds(answer: Result<(), Failure>) -> Result<bool, ControlError> {
+    match answer {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.code == CONDITION_FAILED => Ok(false),
+        Err(failure) => Err(failed(failure)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_never_change() {
+        assert_eq!([shard("acme"), shard("globex"), shard("initech")], [7, 6, 1]);
+    }
+}

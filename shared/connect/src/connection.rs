@@ -1,0 +1,62 @@
+//! What the engine is told: a connection, and what to send through it.
+
+use fluxnex_core::connector::CompiledManifest;
+use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A tenant's configured instance of a connector. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which of the tenant's connections it is.
+    pub id: ConnectionId,
+    /// How to talk to the application.
+    pub manifest: Arc<CompiledManifest>,
+    /// Where the application is, if not where the manifest says.
+    pub base_url: Option<String>,
+    /// The settings that the manifest asks for.
+    pub settings: BTreeMap<String, String>,
+    /// The name of the connection's secret.
+    pub secret_name: String,
+    /// What the connection may reach.
+    pub reach: Reach,
+}
+
+/// What a connection may reach besides public addresses over HTTPS. Link-local addresses (among
+/// them the cloud's metadata services) are never reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Reach {
+    /// Private and loopback addresses: an application in the tenant's own network, or on this machine.
+    pub private_addresses: bool,
+    /// Plain HTTP.
+    pub plain_http: bool,
+}
+
+/// One record for a target.
+#[derive(Debug, Clone)]
+pub struct DeliveryRequest<'a> {
+    /// What the target calls records of this type.
+    pub object: &'a ObjectName,
+    /// The record in the target's shape, its references resolved.
+    pub payload: &'a RawValue,
+    /// The same for all attempts of one revision, different for every other: visible ASCII without
+    /// full stops (it becomes the id of a signed webhook).
+    pub idempotency_key: &'a str,
+    /// The record at the target, if it is there already.
+    pub target: Option<TargetRecord>,
+    /// How long the whole call may take, with all requests that it makes.
+    pub timeout: Duration,
+}
+
+/// A record as the target knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRecord {
+    /// Its id at the target.
+    pub id: String,
+    /// The target's version of it, as last seen.
+    pub version: Option<String>,
+}

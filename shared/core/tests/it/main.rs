@@ -1,0 +1,3 @@
+//! What the pure rules make of real files.
+
+mod example_flows;

@@ -1,0 +1,146 @@
+//! The main of every function: runtime, logging, settings, and the loop over invocations.
+
+use crate::deadline::Deadline;
+use crate::settings::Settings;
+use crate::{BoxError, logging};
+use futures::FutureExt;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::fmt::{self, Display};
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+/// What the handler may know about the invocation that it serves.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    request_id: String,
+    deadline: Deadline,
+}
+
+impl Invocation {
+    /// An invocation of that id and deadline; for tests, as the loop makes its own.
+    pub fn new(request_id: impl Into<String>, deadline: Deadline) -> Self {
+        Self { request_id: request_id.into(), deadline }
+    }
+
+    /// The id that Lambda gave the invocation.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// When Lambda ends it.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+}
+
+/// Starts the function: logging, settings, then `setup`, which makes the handler from the settings,
+/// then one call of the handler for each invocation, on one thread.
+///
+/// A handler that fails or panics fails its invocation, and Lambda does what the trigger's rules say.
+/// What cannot start is printed and ends the process with a failure.
+pub fn run<Setup, Handler, Event, Response, Failure>(function: &str, setup: Setup) -> ExitCode
+where
+    Setup: AsyncFnOnce(Settings) -> Result<Handler, BoxError>,
+    Handler: AsyncFn(Event, Invocation) -> Result<Response, Failure>,
+    Event: DeserializeOwned,
+    Response: Serialize,
+    Failure: Display,
+{
+    logging::init(function);
+    // One invocation at a time: a thread pool would more than double the CPU of each.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(function, &error),
+    };
+    let ended = runtime.block_on(async {
+        let settings = Settings::load(function)?;
+        let handler = setup(settings).await?;
+        serve(&handler).await
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(function, error.as_ref()),
+    }
+}
+
+fn refuse(function: &str, error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    tracing::error!(target: "fluxnex::start", function, error = chain(error), "the function cannot run");
+    ExitCode::FAILURE
+}
+
+/// An error and its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+async fn serve<Handler, Event, Response, Failure>(handler: &Handler) -> Result<(), BoxError>
+where
+    Handler: AsyncFn(Event, Invocation) -> Result<Response, Failure>,
+    Event: DeserializeOwned,
+    Response: Serialize,
+    Failure: Display,
+{
+    // The event is taken raw: the runtime would quote a malformed one in its error.
+    let service = service_fn(|event: LambdaEvent<Box<RawValue>>| invoke(handler, event));
+    lambda_runtime::run(service).await
+}
+
+async fn invoke<Handler, Event, Response, Failure>(
+    handler: &Handler,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Response, Failed>
+where
+    Handler: AsyncFn(Event, Invocation) -> Result<Response, Failure>,
+    Event: DeserializeOwned,
+    Failure: Display,
+{
+    let deadline = Deadline::at_unix_milliseconds(event.context.deadline);
+    let invocation = Invocation::new(event.context.request_id, deadline);
+    let payload = serde_json::from_str::<Event>(event.payload.get()).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Failed::log("InvalidEvent", format!("the event is not of the expected shape at line {line} column {column}"))
+    })?;
+    drop(event.payload);
+    match AssertUnwindSafe(async { handler(payload, invocation).await }).catch_unwind().await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(failure)) => Err(Failed::log("Failed", failure.to_string())),
+        Err(_) => Err(Failed::log("Panic", "the function panicked".to_owned())),
+    }
+}
+
+/// A failed invocation, already logged. It quotes no data: Lambda hands it to whoever called.
+struct Failed {
+    kind: &'static str,
+    message: String,
+}
+
+impl Failed {
+    fn log(kind: &'static str, message: String) -> Self {
+        tracing::error!(target: "fluxnex::invocation", kind, error = message, "the invocation failed");
+        Self { kind, message }
+    }
+}
+
+impl fmt::Debug for Failed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.kind, self.message)
+    }
+}
+
+impl From<Failed> for Diagnostic {
+    fn from(failed: Failed) -> Self {
+        Self { error_type: failed.kind.to_owned(), error_message: failed.message }
+    }
+}
