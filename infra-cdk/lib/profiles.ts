@@ -23,6 +23,10 @@ export interface Profile {
     /** Upper bound of concurrent invocations per queue (2 to 1,000): it also bounds database connections. */
     readonly maximumConcurrency?: number;
   };
+  readonly queues: {
+    /** What sending takes. AWS asks `sqs:SendMessage` for batches too; the emulator has an action of its own. */
+    readonly sendActions: readonly string[];
+  };
   readonly payloads: {
     readonly retentionDays: number;
     /** Refuses plain HTTP. The emulator speaks nothing else, and honours the refusal. */
@@ -101,6 +105,7 @@ const AWS_FUNCTIONS = {
 
 // Outlives every queue, wait and hold that may still name a payload.
 const PAYLOADS = { retentionDays: 400, requiresTls: true } as const;
+const QUEUES = { sendActions: ['sqs:SendMessage'] } as const;
 
 const PROFILES: Readonly<Record<ProfileName, Profile>> = {
   local: {
@@ -108,6 +113,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     protects: false,
     functions: { ...AWS_FUNCTIONS, architecture: 'x86_64', timeoutSeconds: LOCAL_TIMEOUTS },
     eventSources: { bulk: { batchSize: 10, windowSeconds: 0 } },
+    queues: { sendActions: [...QUEUES.sendActions, 'sqs:SendMessageBatch'] },
     payloads: { ...PAYLOADS, requiresTls: false },
     database: { kind: 'external' },
     edge: { api: { ratePerSecond: 1000, burst: 2000 }, webhooks: { ratePerSecond: 1000, burst: 2000 } },
@@ -117,6 +123,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     protects: false,
     functions: { ...AWS_FUNCTIONS, logRetention: logs.RetentionDays.ONE_WEEK },
     eventSources: { bulk: { batchSize: 100, windowSeconds: 1 }, maximumConcurrency: 5 },
+    queues: QUEUES,
     payloads: PAYLOADS,
     database: {
       kind: 'aurora',
@@ -134,6 +141,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     protects: false,
     functions: AWS_FUNCTIONS,
     eventSources: { bulk: { batchSize: 100, windowSeconds: 1 }, maximumConcurrency: 10 },
+    queues: QUEUES,
     payloads: PAYLOADS,
     database: {
       kind: 'aurora',
@@ -151,6 +159,7 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     protects: true,
     functions: AWS_FUNCTIONS,
     eventSources: { bulk: { batchSize: 100, windowSeconds: 1 }, maximumConcurrency: 50 },
+    queues: QUEUES,
     payloads: PAYLOADS,
     database: {
       kind: 'aurora',

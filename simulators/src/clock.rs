@@ -12,19 +12,14 @@ pub fn now_microseconds() -> i64 {
 /// an offset without a colon). Nothing else, and no instant without an offset.
 #[must_use]
 pub fn parse_instant(text: &str) -> Option<Timestamp> {
-    text.parse::<Timestamp>()
-        .or_else(|_| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text))
-        .ok()
+    text.parse::<Timestamp>().or_else(|_| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text)).ok()
 }
 
 /// Writes an instant as Salesforce's REST API does: UTC, milliseconds, `+0000`.
 #[must_use]
 pub fn salesforce_instant(instant: Timestamp) -> String {
     let milliseconds = instant.as_millisecond().rem_euclid(1000);
-    format!(
-        "{}.{milliseconds:03}+0000",
-        instant.strftime("%Y-%m-%dT%H:%M:%S")
-    )
+    format!("{}.{milliseconds:03}+0000", instant.strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
 /// The position of a source version among the versions of its record. A text that is no
@@ -52,11 +47,7 @@ mod tests {
 
     #[test]
     fn the_same_instant_has_the_same_order_in_either_form() {
-        let forms = [
-            "2026-11-20T12:00:00.000+0000",
-            "2026-11-20T12:00:00Z",
-            "2026-11-20T13:00:00+01:00",
-        ];
+        let forms = ["2026-11-20T12:00:00.000+0000", "2026-11-20T12:00:00Z", "2026-11-20T13:00:00+01:00"];
         for form in forms {
             assert_eq!(version_order(form), version_order(forms[0]), "{form}");
         }

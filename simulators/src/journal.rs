@@ -132,10 +132,7 @@ impl SourceReference {
         let plausible = !record_id.is_empty()
             && record_id.len() <= 64
             && record_id.chars().all(|letter| letter.is_ascii_alphanumeric());
-        plausible.then(|| Self {
-            record_id: record_id.to_owned(),
-            version: version.to_owned(),
-        })
+        plausible.then(|| Self { record_id: record_id.to_owned(), version: version.to_owned() })
     }
 }
 
@@ -225,10 +222,8 @@ mod tests {
     #[test]
     fn a_note_names_its_source() {
         let reference = SourceReference::parse("Revenova 001A @ 2026-11-20T12:00:00.000+0000");
-        let expected = SourceReference {
-            record_id: "001A".to_owned(),
-            version: "2026-11-20T12:00:00.000+0000".to_owned(),
-        };
+        let expected =
+            SourceReference { record_id: "001A".to_owned(), version: "2026-11-20T12:00:00.000+0000".to_owned() };
         assert_eq!(reference.as_ref(), Some(&expected));
         assert_eq!(
             SourceReference::parse("Paid late.\nRevenova 001A @ 2026-11-20T12:00:00.000+0000\nVIP"),

@@ -80,9 +80,7 @@ mod tests {
     #[test]
     fn chances_hold_at_both_ends_and_in_between() {
         let mut random = Random::new(3);
-        let hits = |random: &mut Random, probability| {
-            (0..10_000).filter(|_| random.chance(probability)).count()
-        };
+        let hits = |random: &mut Random, probability| (0..10_000).filter(|_| random.chance(probability)).count();
         assert_eq!(hits(&mut random, 0.0), 0);
         assert_eq!(hits(&mut random, 1.0), 10_000);
         let third = hits(&mut random, 0.3);

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +52,7 @@ impl LocalAuthority {
     /// # Errors
     /// If the folder cannot be read or written.
     pub fn ensure(folder: &Path, now: Timestamp) -> Result<Self> {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let authority = Self { folder: folder.to_owned() };
         let names: Vec<String> = LOCAL_NAMES.map(str::to_owned).to_vec();
         if !authority.is_valid("ca", &[], now) {
@@ -96,8 +95,8 @@ impl LocalAuthority {
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         set_days(&mut parameters, today, last_day)?;
 
-        let authority_key = fs::read_to_string(self.folder.join("ca-key.pem"))
-            .context("cannot read the authority's key")?;
+        let authority_key =
+            fs::read_to_string(self.folder.join("ca-key.pem")).context("cannot read the authority's key")?;
         let authority_key = KeyPair::from_pem(&authority_key).context("the authority's key is damaged")?;
         let issuer = Issuer::new(authority_parameters(today, last_day)?, authority_key);
         let key = KeyPair::generate()?;
@@ -134,7 +133,9 @@ impl LocalAuthority {
         };
         let files = self.files(name);
         let Ok(validity) = read() else { return false };
-        let Ok(needed) = day(now).checked_add(RENEW_DAYS.days()) else { return false };
+        let Ok(needed) = day(now).checked_add(RENEW_DAYS.days()) else {
+            return false;
+        };
         let key = fs::read_to_string(&files.key).unwrap_or_default();
         files.certificate.is_file()
             && KeyPair::from_pem(&key).is_ok()
@@ -170,9 +171,8 @@ fn named(common_name: &str) -> DistinguishedName {
 /// Valid from the day before, for clocks that are behind.
 fn set_days(parameters: &mut CertificateParams, first: Date, last: Date) -> Result<()> {
     let first = first.yesterday()?;
-    let moment = |date: Date| {
-        date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())
-    };
+    let moment =
+        |date: Date| date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs());
     parameters.not_before = moment(first);
     parameters.not_after = moment(last);
     Ok(())

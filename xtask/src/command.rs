@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
-use crate::progress::Step;
+use crate::{processes, progress::Step};
 
 const TAIL_LINES: usize = 20;
 const TAIL_BYTES: u64 = 16 * 1024;
@@ -63,6 +63,8 @@ pub struct Tool<'a> {
     pub log: &'a Path,
     /// What a person can do when it fails.
     pub advice: &'a str,
+    /// A file of its own for the standard output, when a program reads that.
+    pub output: Option<&'a Path>,
 }
 
 impl Tool<'_> {
@@ -85,12 +87,20 @@ impl Tool<'_> {
     /// Like [`Tool::run`], but a failing exit code is the caller's to judge.
     pub async fn status(&self, mut command: Command, step: &Step) -> Result<ExitStatus> {
         let log = open_log(self.log)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let output = match self.output {
+            Some(path) => open_log(path)?,
+            None => log.try_clone()?,
+        };
+        command.stdin(Stdio::null()).stdout(output).stderr(log);
         // Its own group, so that its children can be stopped with it.
         command.process_group(0);
         let program = command.as_std().get_program().to_owned();
         let child = command.spawn().with_context(|| format!("cannot start {}", Path::new(&program).display()))?;
-        let mut group = Group { child };
+        let mut group = Group { child, note: note(self.log) };
+        if let Some(record) = group.child.id().and_then(|id| processes::started(id, &program)) {
+            fs::write(&group.note, serde_json::to_vec(&record)?)
+                .with_context(|| format!("cannot write {}", group.note.display()))?;
+        }
         loop {
             tokio::select! {
                 status = group.child.wait() => return status.context("cannot wait for a tool"),
@@ -107,10 +117,13 @@ impl Tool<'_> {
 /// A running tool with its children; dropping it stops them.
 struct Group {
     child: Child,
+    /// The file that says that it runs.
+    note: PathBuf,
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
+        let _ = fs::remove_file(&self.note);
         let Some(group) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
             return;
         };
@@ -123,6 +136,24 @@ impl Drop for Group {
             std::thread::sleep(Duration::from_millis(20));
         }
         let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// The file beside a tool's log that says which process it is, while it runs.
+fn note(log: &Path) -> PathBuf {
+    log.with_extension("running")
+}
+
+/// Ends tools that run on because the command that started them was killed.
+pub async fn stop_strays(logs: &Path) {
+    let Ok(entries) = fs::read_dir(logs) else { return };
+    let notes =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "running"));
+    for note in notes {
+        if let Some(record) = processes::read(&note) {
+            processes::kill_group(&record).await;
+        }
+        let _ = fs::remove_file(&note);
     }
 }
 
@@ -174,11 +205,25 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
+    async fn a_tool_that_outlived_its_command_is_stopped() {
+        let logs = scratch("strays");
+        fs::create_dir_all(&logs).unwrap();
+        let mut stray = Command::new("sleep").arg("300").process_group(0).spawn().unwrap();
+        let record = processes::started(stray.id().unwrap(), OsStr::new("sleep")).unwrap();
+        fs::write(note(&logs.join("deploy.log")), serde_json::to_vec(&record).unwrap()).unwrap();
+        let waiting = tokio::spawn(async move { stray.wait().await });
+        stop_strays(&logs).await;
+        assert!(!waiting.await.unwrap().unwrap().success());
+        assert_eq!(fs::read_dir(&logs).unwrap().count(), 0);
+        fs::remove_dir_all(&logs).unwrap();
+    }
+
+    #[tokio::test(flavor = "current_thread")]
     async fn dropping_a_run_stops_the_tool_and_its_children() {
         let log = scratch("group");
         let progress = Progress::new(Audience::Program);
         let step = progress.start("sleep");
-        let tool = Tool { what: "sleeping", log: &log, advice: "" };
+        let tool = Tool { what: "sleeping", log: &log, advice: "", output: None };
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 300 & echo $!; wait"]);
         let run = tool.run(command, &step);

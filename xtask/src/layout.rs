@@ -65,9 +65,14 @@ impl Layout {
         self.state.join("processes")
     }
 
+    /// The folder of all logs.
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("logs")
+    }
+
     /// The log of one step or process.
     pub fn log(&self, name: &str) -> PathBuf {
-        self.state.join("logs").join(format!("{name}.log"))
+        self.logs().join(format!("{name}.log"))
     }
 
     /// The packed functions, and the simulators' binary.
@@ -110,7 +115,7 @@ impl Layout {
 
     /// Makes the state folder (and its log folder) with no access for others.
     pub fn create(&self) -> Result<()> {
-        for folder in [self.state.clone(), self.state.join("logs"), self.processes()] {
+        for folder in [self.state.clone(), self.logs(), self.processes()] {
             create_private(&folder)?;
         }
         Ok(())

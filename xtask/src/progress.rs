@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::Result;
 
+/// A step that took less than this, and succeeded, is not worth a line.
+const INSTANT: Duration = Duration::from_millis(100);
 const REDRAW: Duration = Duration::from_millis(120);
 /// Elsewhere than on a terminal, a step that takes longer than this is announced while it runs.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(2);
@@ -25,6 +27,8 @@ pub enum Audience {
     People,
     /// A program reads standard output (`--json`): everything for people goes to standard error.
     Program,
+    /// Nothing is printed.
+    Nobody,
 }
 
 /// Prints steps and lines. Clones share one display.
@@ -37,6 +41,7 @@ struct Display {
     audience: Audience,
     terminal: bool,
     active: Vec<Active>,
+    board: Vec<String>,
     drawn_lines: usize,
     next_id: u64,
     frame: usize,
@@ -63,8 +68,10 @@ impl Progress {
         let terminal = match audience {
             Audience::People => std::io::stdout().is_terminal(),
             Audience::Program => std::io::stderr().is_terminal(),
+            Audience::Nobody => false,
         };
-        let display = Display { audience, terminal, active: Vec::new(), drawn_lines: 0, next_id: 0, frame: 0 };
+        let display =
+            Display { audience, terminal, active: Vec::new(), board: Vec::new(), drawn_lines: 0, next_id: 0, frame: 0 };
         let progress = Self { display: Arc::new(Mutex::new(display)) };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let display = Arc::downgrade(&progress.display);
@@ -94,6 +101,13 @@ impl Progress {
         lock(&self.display).print(text.as_ref());
     }
 
+    /// Shows these lines below all others, in the place of those shown before. Only on a terminal.
+    pub fn board(&self, lines: Vec<String>) {
+        let mut display = lock(&self.display);
+        display.board = lines;
+        display.redraw();
+    }
+
     /// Whether lines are redrawn in place.
     pub fn is_terminal(&self) -> bool {
         lock(&self.display).terminal
@@ -113,7 +127,8 @@ impl Step {
     pub fn finish<T>(self, result: Result<T>) -> Result<T> {
         let elapsed = self.started.elapsed();
         let mut display = lock(&self.display);
-        if let Some(active) = display.remove(self.id) {
+        let active = display.remove(self.id);
+        if let Some(active) = active.filter(|_| result.is_err() || elapsed >= INSTANT) {
             let mark = if result.is_ok() { '✓' } else { '✗' };
             display.print(&format!("  {mark} {:<44} {:>7}", active.name, seconds(elapsed)));
         }
@@ -185,7 +200,11 @@ impl Display {
             output.push_str(&shorten(&format!("  {frame} {:<44} {elapsed:>7}  {}", active.name, active.detail)));
             output.push('\n');
         }
-        self.drawn_lines = self.active.len();
+        for line in &self.board {
+            output.push_str(&shorten(line));
+            output.push('\n');
+        }
+        self.drawn_lines = self.active.len() + self.board.len();
         self.write(&output);
     }
 
@@ -203,6 +222,7 @@ impl Display {
         let _ = match self.audience {
             Audience::People => std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()),
             Audience::Program => std::io::stderr().write_all(text.as_bytes()),
+            Audience::Nobody => Ok(()),
         };
     }
 }

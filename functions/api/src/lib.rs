@@ -41,7 +41,7 @@ impl Api {
             _ => Err(Problem::of_status(404)),
         };
         let response = result.unwrap_or_else(|problem| problem.request_id(invocation.request_id()).into_response());
-        let duration_ms = self.clock.now().duration_since(started).as_millis();
+        let duration_ms = self.clock.now().as_millisecond() - started.as_millisecond();
         tracing::info!(route, status = response.status_code, duration_ms, "request");
         response
     }

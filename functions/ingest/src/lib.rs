@@ -60,7 +60,7 @@ impl Ingest {
             Some((tenant, connection)) => self.accept(tenant, connection, request).await,
             None => Err(unknown_connection()),
         };
-        let duration_ms = self.clock.now().duration_since(started).as_millis();
+        let duration_ms = self.clock.now().as_millisecond() - started.as_millisecond();
         let (tenant, connection) = names.as_ref().map(|(tenant, connection)| (tenant.as_str(), connection.as_str())).unzip();
         match result {
             Ok(event) => {

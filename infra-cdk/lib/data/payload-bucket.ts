@@ -26,18 +26,23 @@ export class PayloadBucket extends Construct {
 
   /** The function stores payloads. */
   stores(): Use {
-    return this.use('s3:PutObject');
+    return this.use(this.may('s3:PutObject', this.bucket.arnForObjects('*')));
   }
 
   /** The function reads payloads. */
   loads(): Use {
-    return this.use('s3:GetObject');
+    // Without the right to list, S3 answers 403 for an object that is not there.
+    return this.use(
+      this.may('s3:GetObject', this.bucket.arnForObjects('*')),
+      this.may('s3:ListBucket', this.bucket.bucketArn),
+    );
   }
 
-  private use(action: string): Use {
-    return {
-      environment: { PAYLOAD_BUCKET: this.bucket.bucketName },
-      statements: [new iam.PolicyStatement({ actions: [action], resources: [this.bucket.arnForObjects('*')] })],
-    };
+  private may(action: string, resource: string): iam.PolicyStatement {
+    return new iam.PolicyStatement({ actions: [action], resources: [resource] });
+  }
+
+  private use(...statements: iam.PolicyStatement[]): Use {
+    return { environment: { PAYLOAD_BUCKET: this.bucket.bucketName }, statements };
   }
 }

@@ -4,7 +4,7 @@ import { Construct } from 'constructs';
 import type { FunctionName } from '../functions/catalogue';
 import type { Use } from '../functions/use';
 import type { Profile } from '../profiles';
-import { StageQueue, type StageQueueProps, maySend } from './stage-queue';
+import { StageQueue, type StageQueueProps } from './stage-queue';
 
 export interface QueuesProps {
   readonly profile: Profile;
@@ -77,7 +77,7 @@ export class OutboundQueues extends Construct {
     const urls = Object.fromEntries([...this.queues].map(([connector, queue]) => [connector, queue.queue.queueUrl]));
     return {
       environment: { OUTBOUND_QUEUES: Stack.of(this).toJsonString(urls) },
-      statements: [...this.queues.values()].map((queue) => maySend(queue.queue)),
+      statements: [...this.queues.values()].map((queue) => queue.maySend()),
     };
   }
 

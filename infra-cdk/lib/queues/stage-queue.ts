@@ -47,7 +47,13 @@ export class StageQueue extends Construct {
   /** The function may put messages into the queue, and learns its URL as `<QUEUE>_URL`. */
   sends(): Use {
     const variable = `${this.props.name.toUpperCase().replaceAll('-', '_')}_URL`;
-    return { environment: { [variable]: this.queue.queueUrl }, statements: [maySend(this.queue)] };
+    return { environment: { [variable]: this.queue.queueUrl }, statements: [this.maySend()] };
+  }
+
+  /** Permission to put messages into the queue. */
+  maySend(): iam.PolicyStatement {
+    const actions = [...this.props.profile.queues.sendActions];
+    return new iam.PolicyStatement({ actions, resources: [this.queue.queueArn] });
   }
 
   /** The queue invokes the function. */
@@ -89,11 +95,6 @@ export class StageQueue extends Construct {
         : {}),
     };
   }
-}
-
-/** Permission to put messages into the queue. */
-export function maySend(queue: sqs.IQueue): iam.PolicyStatement {
-  return new iam.PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queue.queueArn] });
 }
 
 function polled(source: Source): Use {

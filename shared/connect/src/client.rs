@@ -97,10 +97,7 @@ impl GuardedClient {
     pub async fn execute(&self, reach: Reach, request: HttpRequest) -> Result<HttpAnswer, RequestError> {
         check_url(&request.url, reach)?;
         let client = if reach.private_addresses { &self.private } else { &self.public };
-        let mut builder = client
-            .request(request.method, request.url)
-            .headers(request.headers)
-            .timeout(request.timeout);
+        let mut builder = client.request(request.method, request.url).headers(request.headers).timeout(request.timeout);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }

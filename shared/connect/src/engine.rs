@@ -15,11 +15,11 @@ mod token_request;
 use crate::client::GuardedClient;
 use crate::connection::{Connection, DeliveryRequest, TargetRecord};
 use crate::outcome::{ReadOutcome, ReadReport, SendOutcome, SendReport};
-use fluxnex_core::secret_source::SecretSource;
 use answer::{Refusal, body_json};
 use call::{Call, Exchange, Trouble};
 use fluxnex_core::connector::{CompiledOperation, CompiledTargetObject, Meaning};
 use fluxnex_core::ids::{ObjectName, SourceId};
+use fluxnex_core::secret_source::SecretSource;
 use jiff::Timestamp;
 use prepare::{Subject, fit_key};
 use std::sync::Arc;
@@ -52,7 +52,8 @@ impl Engine {
     }
 
     /// Sends one record to the connection's application. It never fails otherwise than by what it
-    /// reports; it takes no longer than the request allows.
+    /// reports; its requests take no longer than the request allows. Await it to its end: dropped
+    /// between a token's answer and its storing, it would lose a rotated refresh token.
     pub async fn send(&self, connection: &Connection, request: &DeliveryRequest<'_>) -> SendReport {
         let mut call = Call::new(self, connection, request.timeout);
         let outcome = match self.deliver(&mut call, request).await {

@@ -168,7 +168,8 @@ impl From<SignedText> for String {
 /// Whether the text can be the name of a header.
 #[must_use]
 pub fn is_header_name(text: &str) -> bool {
-    (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    (1..=100).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 fn tolerance_seconds() -> u32 {
@@ -206,7 +207,10 @@ mod tests {
             format!(r#"{{"connector":"c","secret_name":"s","body_max_bytes":1,"signature":{signature}}}"#)
         };
         for garbage in [
-            "null", "{}", r#"{"scheme":"none"}"#, r#"{"scheme":"token","header":"a"}"#,
+            "null",
+            "{}",
+            r#"{"scheme":"none"}"#,
+            r#"{"scheme":"token","header":"a"}"#,
             r#"{"scheme":"token","header":"a","secret":"s","colour":1}"#,
             r#"{"scheme":"hmac_sha256","header":"a","secret":"s","encoding":"rot13"}"#,
         ] {

@@ -56,7 +56,8 @@ pub(super) fn refusal(
     let errors = manifest.errors();
     let code = errors.answered_code(&body);
     let rule = errors.rules.iter().find(|rule| fits(rule, kind, answer.status, code.as_deref()));
-    let by_rule = rule.and_then(|rule| rule.rule.retry_after_seconds).map(|seconds| Duration::from_secs(seconds.into()));
+    let by_rule =
+        rule.and_then(|rule| rule.rule.retry_after_seconds).map(|seconds| Duration::from_secs(seconds.into()));
     let retry_after = retry_after(answer, now).or(by_rule);
     let meaning = match rule {
         Some(rule) => rule.rule.means,

@@ -1,7 +1,9 @@
 //! From an operation of a manifest to an HTTP request: the URL, the headers, the body.
 
 use crate::connection::{Connection, TargetRecord};
-use fluxnex_core::connector::{CompiledOperation, Method, Once, OperationVariables, SettingsError, TemplateError, TemplateValues};
+use fluxnex_core::connector::{
+    CompiledOperation, Method, Once, OperationVariables, SettingsError, TemplateError, TemplateValues,
+};
 use fluxnex_core::ids::ObjectName;
 use fluxnex_core::mapping::{Json, MappingError};
 use reqwest::Url;
@@ -97,7 +99,11 @@ impl Place {
     }
 
     /// Fills an operation.
-    pub(super) fn prepare(&self, operation: &CompiledOperation, subject: &Subject<'_>) -> Result<Prepared, PrepareError> {
+    pub(super) fn prepare(
+        &self,
+        operation: &CompiledOperation,
+        subject: &Subject<'_>,
+    ) -> Result<Prepared, PrepareError> {
         let said = &operation.operation;
         let values = self.values(subject);
         let mut url = self.below(&said.path.fill(&values, percent_encode)?)?;

@@ -27,15 +27,20 @@ impl Proof {
     }
 
     /// Adds the proof to a request.
-    pub(super) fn add(&self, headers: &mut HeaderMap, key: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), Trouble> {
+    pub(super) fn add(
+        &self,
+        headers: &mut HeaderMap,
+        key: Option<&str>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Trouble> {
         match self {
             Self::None => {}
             Self::Bearer(token) => {
                 headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {token}"))?);
             }
             Self::Signature(secrets) => {
-                let signed = sign_standard_webhook(secrets, key.unwrap_or_default(), now, body)
-                    .map_err(trouble)?;
+                let signed = sign_standard_webhook(secrets, key.unwrap_or_default(), now, body).map_err(trouble)?;
                 headers.insert("webhook-id", sensitive(&signed.id)?);
                 headers.insert("webhook-timestamp", sensitive(&signed.timestamp)?);
                 headers.insert("webhook-signature", sensitive(&signed.signature)?);

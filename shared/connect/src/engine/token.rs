@@ -160,7 +160,9 @@ impl From<SecretSourceError> for TokenProblem {
     fn from(error: SecretSourceError) -> Self {
         match error {
             SecretSourceError::Unusable => Self::Credentials { reason: error.to_string() },
-            SecretSourceError::Unavailable => Self::Unavailable { status: None, retry_after: None, reason: error.to_string() },
+            SecretSourceError::Unavailable => {
+                Self::Unavailable { status: None, retry_after: None, reason: error.to_string() }
+            }
         }
     }
 }

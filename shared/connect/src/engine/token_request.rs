@@ -52,7 +52,12 @@ impl Grant {
     pub(super) fn of(authentication: &Authentication, secret: &Map<String, Value>) -> Result<Self, TokenProblem> {
         let (mut grant, client_id, client_secret, client_authentication) = match authentication {
             Authentication::OAuth2ClientCredentials {
-                client_id, client_secret, client_authentication, scope, lifetime_seconds, ..
+                client_id,
+                client_secret,
+                client_authentication,
+                scope,
+                lifetime_seconds,
+                ..
             } => {
                 let mut form = vec![("grant_type", "client_credentials".to_owned())];
                 form.extend(scope.iter().map(|scope| ("scope", scope.clone())));
@@ -60,7 +65,12 @@ impl Grant {
                 (grant, client_id, client_secret, client_authentication)
             }
             Authentication::OAuth2RefreshToken {
-                client_id, client_secret, refresh_token, client_authentication, lifetime_seconds, ..
+                client_id,
+                client_secret,
+                refresh_token,
+                client_authentication,
+                lifetime_seconds,
+                ..
             } => {
                 let token = credential(secret, refresh_token)?.to_owned();
                 let form = vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", token.clone())];
@@ -118,9 +128,11 @@ pub(super) async fn ask(call: &TokenCall<'_>, grant: &Grant, redactor: &mut Reda
         Err(error @ (RequestError::Refused(_) | RequestError::Malformed)) => {
             Err(TokenProblem::Credentials { reason: format!("the token endpoint: {error}") })
         }
-        Err(error @ (RequestError::NotSent { .. } | RequestError::Lost { .. })) => {
-            Err(TokenProblem::Unavailable { status: None, retry_after: None, reason: format!("the token endpoint: {error}") })
-        }
+        Err(error @ (RequestError::NotSent { .. } | RequestError::Lost { .. })) => Err(TokenProblem::Unavailable {
+            status: None,
+            retry_after: None,
+            reason: format!("the token endpoint: {error}"),
+        }),
     }
 }
 

@@ -217,7 +217,13 @@ async fn run_exchange(name: &str, folder: &Path, cases: &CaseFile, case: &Case, 
             let payload = RawValue::from_string(payload.trim().to_owned()).unwrap();
             let target = send.target.as_ref();
             let target = target.map(|target| TargetRecord { id: target.id.clone(), version: target.version.clone() });
-            let request = DeliveryRequest { object: &send.object, payload: &payload, idempotency_key: &send.key, target, timeout };
+            let request = DeliveryRequest {
+                object: &send.object,
+                payload: &payload,
+                idempotency_key: &send.key,
+                target,
+                timeout,
+            };
             sent(&engine.send(&connection, &request).await.outcome)
         }
         (None, Some(one)) => read(&engine.read_one(&connection, &one.object, &one.id, timeout).await.outcome),
@@ -237,7 +243,8 @@ async fn run_exchange(name: &str, folder: &Path, cases: &CaseFile, case: &Case, 
             let actual: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
             assert_eq!(&actual, form, "{place}");
         } else {
-            let actual: Option<Value> = (!request.body.is_empty()).then(|| serde_json::from_str(&request.body).unwrap());
+            let actual: Option<Value> =
+                (!request.body.is_empty()).then(|| serde_json::from_str(&request.body).unwrap());
             assert_eq!(actual, expected_body(expected, folder), "{place}");
         }
     }

@@ -48,7 +48,15 @@ fn what_is_not_there_is_named() {
 fn errors_name_the_place() {
     let error = parse("connector: x\ntitle: X\ncolour: red\n").unwrap_err().to_string();
     assert!(error.contains("colour") && error.contains('3'), "{error}");
-    for garbage in ["", "[]", "connector: X!\ntitle: t\n", "connector: x\n", "\u{0}", "&a [*a]", "connector: x\ntitle: t\nbase_url: '{x}'"] {
+    for garbage in [
+        "",
+        "[]",
+        "connector: X!\ntitle: t\n",
+        "connector: x\n",
+        "\u{0}",
+        "&a [*a]",
+        "connector: x\ntitle: t\nbase_url: '{x}'",
+    ] {
         assert!(matches!(parse(garbage), Err(CatalogError::Malformed { .. })), "{garbage}");
     }
 }

@@ -1,7 +1,9 @@
 //! The guarded client against real sockets.
 
 use crate::server::{Reply, Server, client};
-use fluxnex_connect::client::{BodyFault, ClientOptions, GuardedClient, HttpAnswer, HttpRequest, RefusedUrl, RequestError};
+use fluxnex_connect::client::{
+    BodyFault, ClientOptions, GuardedClient, HttpAnswer, HttpRequest, RefusedUrl, RequestError,
+};
 use fluxnex_connect::connection::Reach;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use reqwest::header::HeaderMap;
@@ -137,10 +139,14 @@ async fn a_certificate_of_an_unknown_authority_is_refused_unless_it_is_given() {
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let certificate =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
     let tls = rustls::ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let server = Server::start_with(
@@ -157,7 +163,8 @@ async fn a_certificate_of_an_unknown_authority_is_refused_unless_it_is_given() {
 
     let trusting = |reach, url: String| {
         let pem = authority.pem().into_bytes();
-        let client = GuardedClient::new(&ClientOptions { extra_ca_pem: Some(pem), ..ClientOptions::default() }).unwrap();
+        let client =
+            GuardedClient::new(&ClientOptions { extra_ca_pem: Some(pem), ..ClientOptions::default() }).unwrap();
         async move { client.execute(reach, get(&url)).await }
     };
     let https_only = Reach { private_addresses: true, plain_http: false };

@@ -55,8 +55,10 @@ impl Setting {
     }
 
     async fn send_in(&self, payload: &str, target: Option<(&str, Option<&str>)>, timeout: Duration) -> SendReport {
-        let (object, payload) = (ObjectName::parse("Thing").unwrap(), RawValue::from_string(payload.to_owned()).unwrap());
-        let target = target.map(|(id, version)| TargetRecord { id: id.to_owned(), version: version.map(str::to_owned) });
+        let (object, payload) =
+            (ObjectName::parse("Thing").unwrap(), RawValue::from_string(payload.to_owned()).unwrap());
+        let target =
+            target.map(|(id, version)| TargetRecord { id: id.to_owned(), version: version.map(str::to_owned) });
         let request = DeliveryRequest { object: &object, payload: &payload, idempotency_key: "key-1", target, timeout };
         self.engine.send(&self.connection, &request).await
     }
@@ -77,7 +79,8 @@ async fn a_request_is_made_as_the_manifest_says_and_numbers_keep_their_digits() 
     assert_eq!((request.method.as_str(), request.path.as_str()), ("PUT", "/api/north/things"));
     assert_eq!(request.headers["x-key"], "key-1");
     assert_eq!(request.headers["authorization"], "Bearer marked-token");
-    let body = r#"{"thing":{"amount":1000.10,"big":12345678901234567890123},"area":"north","key":"key-1","target":null}"#;
+    let body =
+        r#"{"thing":{"amount":1000.10,"big":12345678901234567890123},"area":"north","key":"key-1","target":null}"#;
     assert_eq!(request.body, body);
     let effort = report.effort;
     assert_eq!((effort.requests, effort.status, effort.request.unwrap().bytes), (1, Some(201), body.len() as u64));
@@ -104,9 +107,19 @@ async fn ids_are_encoded_and_cannot_leave_their_place() {
 async fn without_a_rule_http_decides() {
     let known = Some(("7", Some("1")));
     let cases = [
-        (400, None, "permanent"), (401, None, "reauthenticate"), (403, None, "permanent"), (404, None, "permanent"),
-        (404, known, "gone"), (408, None, "retry"), (409, None, "conflict"), (410, None, "gone"), (422, None, "permanent"),
-        (425, None, "retry"), (429, None, "throttle"), (301, None, "permanent"), (501, None, "permanent"),
+        (400, None, "permanent"),
+        (401, None, "reauthenticate"),
+        (403, None, "permanent"),
+        (404, None, "permanent"),
+        (404, known, "gone"),
+        (408, None, "retry"),
+        (409, None, "conflict"),
+        (410, None, "gone"),
+        (422, None, "permanent"),
+        (425, None, "retry"),
+        (429, None, "throttle"),
+        (301, None, "permanent"),
+        (501, None, "permanent"),
     ];
     for (status, target, class) in cases {
         let outcome = setting().await.outcome(Reply::json(status, "{}"), target).await;
@@ -118,7 +131,10 @@ async fn without_a_rule_http_decides() {
         assert_eq!(outcome["unknown"]["status"], status, "{outcome}");
     }
     let outcome = setting().await.outcome(Reply::with_header(503, "retry-after", "30"), None).await;
-    assert_eq!((&outcome["failed"]["class"], &outcome["failed"]["retry_after_seconds"]), (&json!("throttle"), &json!(30)));
+    assert_eq!(
+        (&outcome["failed"]["class"], &outcome["failed"]["retry_after_seconds"]),
+        (&json!("throttle"), &json!(30))
+    );
     for garbage in ["-1", "soon", "99999999999999999999", ""] {
         let outcome = setting().await.outcome(Reply::with_header(429, "retry-after", garbage), None).await;
         assert_eq!(outcome["failed"]["retry_after_seconds"], Value::Null, "{garbage}");
@@ -158,7 +174,10 @@ async fn faults_of_the_network_are_in_doubt_only_once_sent() {
     let unreachable = Connection { base_url: Some("http://127.0.0.1:1".to_owned()), ..setting.connection.clone() };
     let setting = Setting { connection: unreachable, ..setting };
     let outcome = sent(&setting.send("{}", None).await.outcome);
-    assert_eq!((&outcome["failed"]["class"], &outcome["failed"]["fingerprint"]), (&json!("retry"), &json!("example unreachable")));
+    assert_eq!(
+        (&outcome["failed"]["class"], &outcome["failed"]["fingerprint"]),
+        (&json!("retry"), &json!("example unreachable"))
+    );
 }
 
 #[tokio::test]
@@ -183,14 +202,16 @@ async fn a_lost_answer_while_the_version_is_read_leaves_no_doubt() {
     let report = setting.send("{\"a\":1}", Some(("7", Some("1")))).await;
     assert_eq!(sent(&report.outcome), json!({"delivered": {"target_id": "7", "target_version": "3"}}));
     assert_eq!((report.effort.requests, report.effort.status, report.effort.request.unwrap().bytes), (3, Some(200), 7));
-    let versions: Vec<_> = setting.server.requests().iter().filter_map(|request| request.headers.get("if-match").cloned()).collect();
+    let versions: Vec<_> =
+        setting.server.requests().iter().filter_map(|request| request.headers.get("if-match").cloned()).collect();
     assert_eq!(versions, ["1", "2"]);
 }
 
 #[tokio::test]
 async fn reasons_are_short_and_show_no_credential() {
     let words = format!("marked-token {}\r\nX: y", "long ".repeat(500));
-    let outcome = setting().await.outcome(Reply::json(400, json!({"code": "marked-token", "message": words})), None).await;
+    let outcome =
+        setting().await.outcome(Reply::json(400, json!({"code": "marked-token", "message": words})), None).await;
     let failed = &outcome["failed"];
     assert_eq!(failed["fingerprint"], "example 400 [redacted]");
     let reason = failed["reason"].as_str().unwrap();
@@ -204,11 +225,16 @@ async fn a_token_that_was_renewed_by_hand_is_used_at_once() {
     let secrets = TestSecrets::with(json!({"token": "new-token"}));
     *secrets.remembered.lock().unwrap() = json!({"token": "old-token"}).as_object().cloned();
     let engine = Engine::new(client(), secrets);
-    let setting = Setting { connection: Connection { base_url: Some(server.url.clone()), ..setting().await.connection }, server, engine };
+    let setting = Setting {
+        connection: Connection { base_url: Some(server.url.clone()), ..setting().await.connection },
+        server,
+        engine,
+    };
     setting.server.reply(Reply::json(401, "{}"));
     let outcome = setting.outcome(Reply::json(200, json!({"id": "1"})), None).await;
     assert_eq!(outcome["delivered"]["target_id"], "1");
-    let tokens: Vec<_> = setting.server.requests().iter().map(|request| request.headers["authorization"].clone()).collect();
+    let tokens: Vec<_> =
+        setting.server.requests().iter().map(|request| request.headers["authorization"].clone()).collect();
     assert_eq!(tokens, ["Bearer old-token", "Bearer new-token"]);
 }
 
@@ -273,8 +299,12 @@ async fn reading_finds_or_tells_that_it_is_gone() {
         assert_eq!(read(&report.outcome), expected);
     }
     for (reply, class) in [
-        (Reply::json(500, "{}"), "retry"), (Reply::Reset, "retry"), (Reply::json(200, "garbage"), "retry"),
-        (Reply::json(200, "[]"), "retry"), (Reply::Partial { status: 200 }, "retry"), (Reply::json(403, "{}"), "permanent"),
+        (Reply::json(500, "{}"), "retry"),
+        (Reply::Reset, "retry"),
+        (Reply::json(200, "garbage"), "retry"),
+        (Reply::json(200, "[]"), "retry"),
+        (Reply::Partial { status: 200 }, "retry"),
+        (Reply::json(403, "{}"), "permanent"),
         (Reply::json(429, "{}"), "throttle"),
     ] {
         setting.server.reply(reply.clone());
@@ -287,12 +317,18 @@ async fn reading_finds_or_tells_that_it_is_gone() {
 async fn what_the_webhook_connector_sends_is_verified_by_the_published_library() {
     let server = Server::start().await;
     let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-    let engine = Engine::new(client(), TestSecrets::with(json!({"signing_secret": ["whsec_bWFya2VkLW90aGVyLXNlY3JldA==", secret]})));
-    let connection = connection(catalog::compiled("webhook").unwrap(), None, &[("url", &format!("{}/hooks/x", server.url))]);
+    let engine = Engine::new(
+        client(),
+        TestSecrets::with(json!({"signing_secret": ["whsec_bWFya2VkLW90aGVyLXNlY3JldA==", secret]})),
+    );
+    let connection =
+        connection(catalog::compiled("webhook").unwrap(), None, &[("url", &format!("{}/hooks/x", server.url))]);
     server.reply(Reply::json(200, "{}"));
-    let (object, payload) = (ObjectName::parse("invoice.updated").unwrap(), RawValue::from_string("{\"é\":1.10}".to_owned()).unwrap());
+    let (object, payload) =
+        (ObjectName::parse("invoice.updated").unwrap(), RawValue::from_string("{\"é\":1.10}".to_owned()).unwrap());
     let timeout = Duration::from_secs(5);
-    let request = DeliveryRequest { object: &object, payload: &payload, idempotency_key: "id-1", target: None, timeout };
+    let request =
+        DeliveryRequest { object: &object, payload: &payload, idempotency_key: "id-1", target: None, timeout };
     assert!(sent(&engine.send(&connection, &request).await.outcome).get("delivered").is_some());
     let received = &server.requests()[0];
     let webhook = standardwebhooks::Webhook::new(secret).unwrap();

@@ -42,9 +42,9 @@ fn failed(failure: &Failure) -> Value {
 /// Whether all that is expected is there; objects may have more.
 pub fn contains(actual: &Value, expected: &Value) -> bool {
     match (actual, expected) {
-        (Value::Object(actual), Value::Object(expected)) => expected
-            .iter()
-            .all(|(name, value)| contains(actual.get(name).unwrap_or(&Value::Null), value)),
+        (Value::Object(actual), Value::Object(expected)) => {
+            expected.iter().all(|(name, value)| contains(actual.get(name).unwrap_or(&Value::Null), value))
+        }
         _ => actual == expected,
     }
 }

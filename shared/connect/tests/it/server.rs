@@ -62,7 +62,10 @@ impl Server {
     }
 
     /// `accept` may wrap a connection, in TLS for example.
-    pub async fn start_with<S, F>(accept: impl Fn(tokio::net::TcpStream) -> F + Send + Sync + 'static, scheme: &str) -> Self
+    pub async fn start_with<S, F>(
+        accept: impl Fn(tokio::net::TcpStream) -> F + Send + Sync + 'static,
+        scheme: &str,
+    ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = Option<S>> + Send,

@@ -7,8 +7,8 @@ use fluxnex_core::ids::ObjectName;
 use jiff::{Timestamp, ToSpan};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 struct Setting {
@@ -21,7 +21,9 @@ struct Setting {
 
 async fn setting() -> Setting {
     let server = Server::start().await;
-    let secrets = TestSecrets::with(json!({"client_id": "id", "client_secret": "marked-client-secret", "refresh_token": "marked-refresh-1"}));
+    let secrets = TestSecrets::with(
+        json!({"client_id": "id", "client_secret": "marked-client-secret", "refresh_token": "marked-refresh-1"}),
+    );
     let seconds = Arc::new(AtomicI64::new(0));
     let clock = seconds.clone();
     let engine = Engine::new(client(), secrets.clone())
@@ -34,7 +36,8 @@ async fn setting() -> Setting {
 
 impl Setting {
     fn token(&self, access: &str, refresh: Option<&str>) {
-        self.server.reply(Reply::json(200, json!({"access_token": access, "expires_in": 3600, "refresh_token": refresh})));
+        self.server
+            .reply(Reply::json(200, json!({"access_token": access, "expires_in": 3600, "refresh_token": refresh})));
     }
 
     fn record(&self) {
@@ -42,9 +45,11 @@ impl Setting {
     }
 
     async fn send(&self) -> SendReport {
-        let (object, payload) = (ObjectName::parse("Customer").unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
+        let (object, payload) =
+            (ObjectName::parse("Customer").unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
         let timeout = Duration::from_secs(5);
-        let request = DeliveryRequest { object: &object, payload: &payload, idempotency_key: "k", target: None, timeout };
+        let request =
+            DeliveryRequest { object: &object, payload: &payload, idempotency_key: "k", target: None, timeout };
         self.engine.send(&self.connection, &request).await
     }
 
@@ -116,7 +121,10 @@ async fn a_rotated_refresh_token_is_stored_before_its_access_token_is_used() {
     setting.succeeds().await;
     assert_eq!(setting.paths(), ["/token", "/v3/company/9/customer"]);
     let secret = setting.secrets.current();
-    assert_eq!((secret["refresh_token"].as_str(), secret["added_by_an_operator"].as_str()), (Some("marked-refresh-2"), Some("kept")));
+    assert_eq!(
+        (secret["refresh_token"].as_str(), secret["added_by_an_operator"].as_str()),
+        (Some("marked-refresh-2"), Some("kept"))
+    );
 }
 
 #[tokio::test]
@@ -149,7 +157,10 @@ async fn another_place_gets_a_token_of_its_own() {
 async fn what_the_token_endpoint_says_decides_the_class_and_shows_no_credential() {
     let error = |status, body: Value| Reply::json(status, body);
     let cases = [
-        (error(400, json!({"error": "invalid_grant", "error_description": "marked-refresh-1 expired"})), "reauthenticate"),
+        (
+            error(400, json!({"error": "invalid_grant", "error_description": "marked-refresh-1 expired"})),
+            "reauthenticate",
+        ),
         (error(401, json!({"error": "invalid_client", "error_description": "marked-client-secret"})), "reauthenticate"),
         (error(500, json!("marked-refresh-1")), "retry"),
         (Reply::with_header(429, "retry-after", "9"), "throttle"),
@@ -172,7 +183,11 @@ async fn what_the_token_endpoint_says_decides_the_class_and_shows_no_credential(
 
 #[tokio::test]
 async fn a_secret_without_its_fields_is_for_a_person() {
-    for secret in [json!({}), json!({"client_id": "", "client_secret": "x", "refresh_token": "y"}), json!({"client_id": 1, "client_secret": "x", "refresh_token": "y"})] {
+    for secret in [
+        json!({}),
+        json!({"client_id": "", "client_secret": "x", "refresh_token": "y"}),
+        json!({"client_id": 1, "client_secret": "x", "refresh_token": "y"}),
+    ] {
         let setting = setting().await;
         setting.secrets.secrets.lock().unwrap().insert("secret".to_owned(), secret.as_object().unwrap().clone());
         let outcome = sent(&setting.send().await.outcome);
@@ -186,7 +201,9 @@ async fn a_secret_without_its_fields_is_for_a_person() {
 
 #[tokio::test]
 async fn lifetimes_of_odd_shapes_are_understood() {
-    for (lifetime, asked_after_ten_minutes) in [(json!("3600"), 1), (json!(3600), 1), (json!(60), 2), (json!("soon"), 1), (json!(-1), 1), (json!(u64::MAX), 1)] {
+    for (lifetime, asked_after_ten_minutes) in
+        [(json!("3600"), 1), (json!(3600), 1), (json!(60), 2), (json!("soon"), 1), (json!(-1), 1), (json!(u64::MAX), 1)]
+    {
         let setting = setting().await;
         for _ in 0..2 {
             setting.server.reply(Reply::json(200, json!({"access_token": "a", "expires_in": lifetime})));

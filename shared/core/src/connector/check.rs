@@ -14,8 +14,20 @@ use std::collections::BTreeMap;
 
 /// Headers that only the engine sets: they frame the request or prove who sends it.
 const RESERVED_HEADERS: &[&str] = &[
-    "authorization", "connection", "content-length", "content-type", "cookie", "host", "proxy-authorization",
-    "te", "trailer", "transfer-encoding", "upgrade", "webhook-id", "webhook-signature", "webhook-timestamp",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
 ];
 
 /// Goes through a manifest, and notes what is wrong with it.
@@ -100,9 +112,10 @@ impl<'a> Check<'a> {
             let identify = CompiledIdentify::compile(&object.identify, |field, source| {
                 self.program(&format!("{at}.identify.{field}"), source, &[])
             });
-            let read_one = object.read_one.as_ref().map(|operation| {
-                self.operation(&format!("{at}.read_one"), operation, OperationKind::Read)
-            });
+            let read_one = object
+                .read_one
+                .as_ref()
+                .map(|operation| self.operation(&format!("{at}.read_one"), operation, OperationKind::Read));
             if let Some(identify) = identify {
                 compiled.insert(name.clone(), CompiledSourceObject { identify, read_one });
             }
@@ -119,12 +132,14 @@ impl<'a> Check<'a> {
         for (name, object) in &target.objects {
             let at = format!("target.objects.{name}");
             let create = self.operation(&format!("{at}.create"), &object.create, OperationKind::Create);
-            let update = object.update.as_ref().map(|operation| {
-                self.operation(&format!("{at}.update"), operation, OperationKind::Update)
-            });
-            let read = object.read.as_ref().map(|operation| {
-                self.operation(&format!("{at}.read"), operation, OperationKind::Read)
-            });
+            let update = object
+                .update
+                .as_ref()
+                .map(|operation| self.operation(&format!("{at}.update"), operation, OperationKind::Update));
+            let read = object
+                .read
+                .as_ref()
+                .map(|operation| self.operation(&format!("{at}.read"), operation, OperationKind::Read));
             if matches!(target.once, Once::Key { .. }) {
                 self.key_is_sent(&format!("{at}.create"), &object.create);
                 if let Some(update) = &object.update {
@@ -138,7 +153,8 @@ impl<'a> Check<'a> {
 
     // A connector that says `once: key` and forgets the key would repeat effects unnoticed.
     fn key_is_sent(&mut self, at: &str, operation: &Operation) {
-        let templates = std::iter::once(&operation.path).chain(operation.query.values()).chain(operation.headers.values());
+        let templates =
+            std::iter::once(&operation.path).chain(operation.query.values()).chain(operation.headers.values());
         let in_template = templates.flat_map(Template::places).any(|place| *place == Variable::Key);
         let in_body = operation.body.as_ref().is_some_and(|body| body.contains("$key"));
         let in_signature = self.manifest.authentication.signs_the_key();
@@ -180,9 +196,8 @@ impl<'a> Check<'a> {
         };
         let (id, version, record) =
             (answer("id", &operation.id), answer("version", &operation.version), answer("record", &operation.record));
-        let body = operation.body.as_ref().and_then(|source| {
-            self.program(&format!("{at}.body"), source, OPERATION_VARIABLES)
-        });
+        let body =
+            operation.body.as_ref().and_then(|source| self.program(&format!("{at}.body"), source, OPERATION_VARIABLES));
         CompiledOperation { operation: operation.clone(), kind, body, id, version, record }
     }
 

@@ -150,10 +150,7 @@ impl CompiledManifest {
     ///
     /// # Errors
     /// [`IdentifyError`] if the body is not JSON, or not of the shape that the connector expects.
-    pub fn webhook_records(
-        &self,
-        body: &str,
-    ) -> Result<Vec<Result<IdentifiedRecord, IdentifyError>>, IdentifyError> {
+    pub fn webhook_records(&self, body: &str) -> Result<Vec<Result<IdentifiedRecord, IdentifyError>>, IdentifyError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Entry {

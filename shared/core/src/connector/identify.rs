@@ -57,10 +57,7 @@ pub(super) struct CompiledIdentify {
 }
 
 impl CompiledIdentify {
-    pub(super) fn compile(
-        identify: &Identify,
-        mut program: impl FnMut(&str, &str) -> Option<Program>,
-    ) -> Option<Self> {
+    pub(super) fn compile(identify: &Identify, mut program: impl FnMut(&str, &str) -> Option<Program>) -> Option<Self> {
         let id = program("id", &identify.id);
         let version = identify.version.as_deref().map(|source| program("version", source));
         let deleted = identify.deleted.as_deref().map(|source| program("deleted", source));
@@ -118,9 +115,7 @@ fn id_of(value: &Value, characters: IdCharacters) -> Result<SourceId, IdentifyEr
 fn version_of(value: &Value, kind: VersionKind) -> Result<Option<i64>, IdentifyError> {
     let version = match (kind, value) {
         (_, Value::Null) => return Ok(None),
-        (VersionKind::Timestamp, Value::String(text)) => {
-            text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
-        }
+        (VersionKind::Timestamp, Value::String(text)) => text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond),
         (VersionKind::Integer, Value::String(text)) => text.parse().ok(),
         (VersionKind::Integer, Value::Number(number)) => number.as_i64(),
         _ => None,

@@ -122,11 +122,7 @@ impl Template {
     ///
     /// # Errors
     /// [`TemplateError::NoValue`].
-    pub fn fill(
-        &self,
-        values: &TemplateValues<'_>,
-        encode: impl Fn(&str) -> String,
-    ) -> Result<String, TemplateError> {
+    pub fn fill(&self, values: &TemplateValues<'_>, encode: impl Fn(&str) -> String) -> Result<String, TemplateError> {
         let mut filled = String::with_capacity(self.text.len());
         for part in &self.parts {
             match part {

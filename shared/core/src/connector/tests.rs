@@ -50,29 +50,69 @@ fn errors_name_the_place_and_come_all_at_once() {
     for (pointer, value, expected) in [
         ("/base_url", json!("https://{settings.other}"), "base_url: there is no setting other under settings"),
         ("/base_url", json!("https://{id}"), "base_url: there is no {id} at this place"),
-        ("/settings/host", json!({"description": "optional"}), "base_url: the setting host must be required, or have a default"),
+        (
+            "/settings/host",
+            json!({"description": "optional"}),
+            "base_url: the setting host must be required, or have a default",
+        ),
         ("/authentication/token", json!("key"), "authentication: there is no credential key under credentials"),
-        ("/webhook/signature/secret", json!("key"), "webhook.signature.secret: there is no credential key under credentials"),
-        ("/webhook/signature/header", json!("X Token"), "webhook.signature: a header's name is letters, digits and hyphens"),
+        (
+            "/webhook/signature/secret",
+            json!("key"),
+            "webhook.signature.secret: there is no credential key under credentials",
+        ),
+        (
+            "/webhook/signature/header",
+            json!("X Token"),
+            "webhook.signature: a header's name is letters, digits and hyphens",
+        ),
         ("/webhook/records", json!(".changes |"), "webhook.records: mapping webhook.records: line 1"),
-        ("/objects/Thing/identify/id", json!("nosuch"), "objects.Thing.identify.id: mapping objects.Thing.identify.id:"),
+        (
+            "/objects/Thing/identify/id",
+            json!("nosuch"),
+            "objects.Thing.identify.id: mapping objects.Thing.identify.id:",
+        ),
         ("/objects/Thing/identify/id", json!("$target"), "objects.Thing.identify.id"),
         ("/target/objects", json!({}), "target.objects: a target has at least one object"),
-        (&format!("{create}/query"), json!({}), "target.objects.*.create: target.once is key, and the request does not carry {key}"),
+        (
+            &format!("{create}/query"),
+            json!({}),
+            "target.objects.*.create: target.once is key, and the request does not carry {key}",
+        ),
         (&format!("{create}/path"), json!("/{id}"), "target.objects.*.create.path: there is no {id} at this place"),
         (&format!("{create}/path"), json!("things"), "a path is empty or begins with `/`"),
         (&format!("{create}/path"), json!("/things?x=1"), "a path is empty or begins with `/`"),
         (&format!("{create}/method"), json!("GET"), "target.objects.*.create.method: GET may not have an effect"),
-        (&format!("{create}/headers"), json!({"Authorization": "x"}), "create.headers.Authorization: only the engine sets this header"),
+        (
+            &format!("{create}/headers"),
+            json!({"Authorization": "x"}),
+            "create.headers.Authorization: only the engine sets this header",
+        ),
         (&format!("{create}/headers"), json!({"X Y": "x"}), "a header's name is letters, digits and hyphens"),
         (&format!("{create}/body"), json!("env"), "`env` is not allowed in a mapping"),
         ("/errors/rules", json!([{"means": "retry"}]), "errors.rules.1: a rule names a status or a code"),
-        ("/errors/rules", json!([{"status": 400, "means": "retry", "id": ".id"}]), "errors.rules.1: id goes with duplicate_means_success"),
-        ("/errors/rules", json!([{"status": 400, "means": "retry", "retry_after_seconds": 1}]), "retry_after_seconds goes with throttle"),
-        ("/errors", json!({"rules": [{"code": ["7"], "means": "retry"}]}), "errors.code does not say where the code is"),
+        (
+            "/errors/rules",
+            json!([{"status": 400, "means": "retry", "id": ".id"}]),
+            "errors.rules.1: id goes with duplicate_means_success",
+        ),
+        (
+            "/errors/rules",
+            json!([{"status": 400, "means": "retry", "retry_after_seconds": 1}]),
+            "retry_after_seconds goes with throttle",
+        ),
+        (
+            "/errors",
+            json!({"rules": [{"code": ["7"], "means": "retry"}]}),
+            "errors.code does not say where the code is",
+        ),
         ("/limits", json!({"rate_per_second": 0.0}), "limits.rate_per_second: must be above 0"),
         ("/limits", json!({"request_timeout_seconds": 0}), "limits.request_timeout_seconds: must be above 0"),
-        ("/credentials", json!({"token": {"description": "d"}, "A b": {"description": "d"}}), "credentials.A b: a name is lower-case"),
+        (
+            "/credentials",
+            json!({"token": {"description": "d"}, "A b": {"description": "d"}}),
+            "credentials.A b: a name is lower-case",
+        ),
     ] {
         let error = wrong(pointer, value.clone());
         assert!(error.starts_with("connector example; ") && error.contains(expected), "{pointer} = {value}: {error}");
@@ -85,8 +125,20 @@ fn errors_name_the_place_and_come_all_at_once() {
 #[test]
 fn fields_that_do_not_exist_are_refused_everywhere() {
     for pointer in [
-        "", "/settings/host", "/credentials/token", "/authentication", "/webhook", "/webhook/signature", "/objects/Thing",
-        "/objects/Thing/identify", "/target", "/target/once/key", "/target/objects/*", "/target/objects/*/create", "/errors", "/errors/rules/0",
+        "",
+        "/settings/host",
+        "/credentials/token",
+        "/authentication",
+        "/webhook",
+        "/webhook/signature",
+        "/objects/Thing",
+        "/objects/Thing/identify",
+        "/target",
+        "/target/once/key",
+        "/target/objects/*",
+        "/target/objects/*/create",
+        "/errors",
+        "/errors/rules/0",
     ] {
         let error = wrong(&format!("{pointer}/colour"), json!("red"));
         assert!(error.contains("colour"), "{pointer}: {error}");
@@ -95,7 +147,12 @@ fn fields_that_do_not_exist_are_refused_everywhere() {
 
 #[test]
 fn every_way_to_say_once_is_read() {
-    for once in [json!("none"), json!("external_id"), json!({"read_back": {"settle_seconds": 5}}), json!({"key": {"ttl_seconds": 5, "max_bytes": 50}})] {
+    for once in [
+        json!("none"),
+        json!("external_id"),
+        json!({"read_back": {"settle_seconds": 5}}),
+        json!({"key": {"ttl_seconds": 5, "max_bytes": 50}}),
+    ] {
         let mut said = manifest();
         said["target"]["once"] = once.clone();
         let compiled = compile(said).unwrap();
@@ -134,17 +191,25 @@ fn records_of_a_webhook_are_identified_each_by_itself() {
     let records = compiled.webhook_records(body).unwrap();
     let summary: Vec<_> = records
         .iter()
-        .map(|record| record.as_ref().map(|record| (record.id.as_str(), record.version, record.deleted, record.record.is_some())))
+        .map(|record| {
+            record.as_ref().map(|record| (record.id.as_str(), record.version, record.deleted, record.record.is_some()))
+        })
         .collect();
-    assert_eq!(summary[..4], [
-        Ok(("1", Some(1_000_000), false, true)),
-        Ok(("2", None, true, false)),
-        Ok(("3", None, true, true)),
-        Ok(("4", None, true, true)),
-    ]);
+    assert_eq!(
+        summary[..4],
+        [
+            Ok(("1", Some(1_000_000), false, true)),
+            Ok(("2", None, true, false)),
+            Ok(("3", None, true, true)),
+            Ok(("4", None, true, true)),
+        ]
+    );
     assert_eq!(records[4], Err(IdentifyError::UnknownObject));
     assert_eq!(records[5], Err(IdentifyError::NoId));
-    assert!(matches!(records[6], Err(IdentifyError::Version { .. })) && matches!(records[7], Err(IdentifyError::Program(_))));
+    assert!(
+        matches!(records[6], Err(IdentifyError::Version { .. }))
+            && matches!(records[7], Err(IdentifyError::Program(_)))
+    );
     assert!(records[0].as_ref().unwrap().record.as_ref().unwrap().contains("10.00"), "numbers keep their digits");
     assert_eq!(compiled.webhook_records(r#"{"changes": []}"#).unwrap(), []);
 }
@@ -153,8 +218,18 @@ fn records_of_a_webhook_are_identified_each_by_itself() {
 fn bodies_that_are_something_else_are_refused_as_a_whole() {
     let compiled = compile(manifest()).unwrap();
     for garbage in [
-        "", "{", "[]", "null", "1", r#"{"changes": 1}"#, r#"{"changes": [1]}"#, r#"{"changes": [{}]}"#, r#"{"changes": [{"object": ""}]}"#,
-        r#"{"changes": [{"object": "Thing", "colour": 1}]}"#, r#"{"changes": [{"object": "Thing", "deleted": "yes"}]}"#, "\u{feff}{}",
+        "",
+        "{",
+        "[]",
+        "null",
+        "1",
+        r#"{"changes": 1}"#,
+        r#"{"changes": [1]}"#,
+        r#"{"changes": [{}]}"#,
+        r#"{"changes": [{"object": ""}]}"#,
+        r#"{"changes": [{"object": "Thing", "colour": 1}]}"#,
+        r#"{"changes": [{"object": "Thing", "deleted": "yes"}]}"#,
+        "\u{feff}{}",
     ] {
         assert!(compiled.webhook_records(garbage).is_err(), "{garbage}");
     }

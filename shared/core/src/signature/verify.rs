@@ -222,7 +222,13 @@ mod tests {
         ))
     }
 
-    fn check(scheme: &SignatureScheme, secret: Value, headers: &[(&str, &str)], body: &[u8], now: i64) -> Result<(), SignatureError> {
+    fn check(
+        scheme: &SignatureScheme,
+        secret: Value,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        now: i64,
+    ) -> Result<(), SignatureError> {
         let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         verify(scheme, &secrets(secret), header, body, Timestamp::from_second(now).unwrap())
     }
@@ -232,12 +238,17 @@ mod tests {
     const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
     fn standard_headers(signature: &str) -> [(&'static str, &str); 3] {
-        [("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"), ("webhook-timestamp", "1614265330"), ("webhook-signature", signature)]
+        [
+            ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+            ("webhook-timestamp", "1614265330"),
+            ("webhook-signature", signature),
+        ]
     }
 
     #[test]
     fn standard_webhooks_are_verified() {
-        let check = |secret: Value, signature: &str, now| check(&standard(), secret, &standard_headers(signature), BODY, now);
+        let check =
+            |secret: Value, signature: &str, now| check(&standard(), secret, &standard_headers(signature), BODY, now);
         assert_eq!(check(json!(SECRET), SIGNATURE, NOW), Ok(()));
         assert_eq!(check(json!(SECRET.trim_start_matches("whsec_")), SIGNATURE, NOW), Ok(()));
         assert_eq!(check(json!(["whsec_bmV3", SECRET]), SIGNATURE, NOW), Ok(()));
@@ -249,14 +260,21 @@ mod tests {
         assert_eq!(check(json!("whsec_bmV3"), SIGNATURE, NOW), Err(SignatureError::Mismatch));
         assert_eq!(check(json!("no base64!"), SIGNATURE, NOW), Err(SignatureError::Secret));
         assert_eq!(check(json!(SECRET), &SIGNATURE.replace("v1,", "v1a,"), NOW), Err(SignatureError::Mismatch));
-        assert_eq!(check(json!(SECRET), &format!("{}{SIGNATURE}", "v1,AAAA ".repeat(10)), NOW), Err(SignatureError::Mismatch));
+        assert_eq!(
+            check(json!(SECRET), &format!("{}{SIGNATURE}", "v1,AAAA ".repeat(10)), NOW),
+            Err(SignatureError::Mismatch)
+        );
     }
 
     #[test]
     fn what_is_signed_with_two_secrets_is_verified_with_either() {
         let now = Timestamp::from_second(NOW).unwrap();
         let signed = sign_standard_webhook(&secrets(json!(["whsec_bmV3", SECRET])), "id-1", now, BODY).unwrap();
-        let headers = [("webhook-id", "id-1"), ("webhook-timestamp", "1614265330"), ("webhook-signature", signed.signature.as_str())];
+        let headers = [
+            ("webhook-id", "id-1"),
+            ("webhook-timestamp", "1614265330"),
+            ("webhook-signature", signed.signature.as_str()),
+        ];
         for secret in ["whsec_bmV3", SECRET] {
             assert_eq!(check(&standard(), json!(secret), &headers, BODY, NOW), Ok(()));
         }
@@ -276,14 +294,24 @@ mod tests {
         assert_eq!(check(&scheme, json!("Example"), &headers, BODY, NOW), Err(SignatureError::Mismatch));
         assert_eq!(check(&scheme, json!("example"), &headers, b"{}", NOW), Err(SignatureError::Mismatch));
         assert_eq!(check(&hmac("{body}"), json!("example"), &headers, BODY, NOW), Err(SignatureError::Mismatch));
-        assert_eq!(check(&hmac("{timestamp}{body}"), json!("example"), &headers, BODY, NOW), Err(SignatureError::Mismatch));
+        assert_eq!(
+            check(&hmac("{timestamp}{body}"), json!("example"), &headers, BODY, NOW),
+            Err(SignatureError::Mismatch)
+        );
         assert_eq!(check(&scheme, json!("example"), &headers, BODY, NOW + 301), Err(SignatureError::OutOfTolerance));
         let other_time = [("x-sign", tag), ("x-time", "1614265331")];
         assert_eq!(check(&scheme, json!("example"), &other_time, BODY, NOW), Err(SignatureError::Mismatch));
         assert_eq!(check(&scheme, json!("example"), &headers[..1], BODY, NOW), Err(SignatureError::MissingHeader));
         let upper = tag.to_ascii_uppercase().replace("SHA256", "sha256");
         assert_eq!(check(&scheme, json!("example"), &[("x-sign", &upper), headers[1]], BODY, NOW), Ok(()));
-        for garbage in ["sha256=", "sha256", "b40d47bf973cfe5d29066e2f15dba7c7b6856443e814df879730c686eeda6280", "sha256=zz", &tag[..20], &"a".repeat(5000)] {
+        for garbage in [
+            "sha256=",
+            "sha256",
+            "b40d47bf973cfe5d29066e2f15dba7c7b6856443e814df879730c686eeda6280",
+            "sha256=zz",
+            &tag[..20],
+            &"a".repeat(5000),
+        ] {
             let refused = check(&scheme, json!("example"), &[("x-sign", garbage), headers[1]], BODY, NOW);
             assert!(matches!(refused, Err(SignatureError::MalformedHeader | SignatureError::Mismatch)), "{garbage}");
         }

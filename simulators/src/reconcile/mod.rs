@@ -1,0 +1,138 @@
+//! The checker: DESIGN.md §10's figures, from what the applications recorded and nothing else.
+//!
+//! Two things come together here, the versions of the source records and the effects at the
+//! targets. A version is one (object, record, `SystemModstamp`); an effect says in its note
+//! which version it carries. Every accepted event then falls into exactly one of
+//! *delivered*, *unchanged*, *superseded*, *failed visibly* or *lost*, and these five add up
+//! to the accepted events. The violations (*duplicated*, *out of order*, *child before
+//! parent*, *mismatched*) are about effects, and are counted beside them.
+
+mod effects;
+mod events;
+mod figures;
+mod mapping;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::journal::Journal;
+use effects::Effects;
+use events::Versions;
+
+/// An event that FluxNex shows as failed or held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedEvent {
+    /// The sender's id of the event (`X-Revenova-Delivery`).
+    pub delivery_id: String,
+    /// The reason that is shown.
+    pub reason: String,
+}
+
+/// What is wrong, in the words of DESIGN.md §10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViolationKind {
+    /// An accepted event whose effect is missing, and nothing visible says why.
+    Lost,
+    /// An effect beyond the first of a version, or a second target record for one source record.
+    Duplicated,
+    /// An effect of an earlier version after that of a later one.
+    OutOfOrder,
+    /// An effect of a child before the first effect of its parent.
+    ChildBeforeParent,
+    /// A target record that is not what its source maps to.
+    Mismatched,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// What is wrong.
+    pub kind: ViolationKind,
+    /// What it is about: `rtms__CustomerInvoice__c a0X… @ …`, or `quickbooks Invoice 17`.
+    pub subject: String,
+    /// What was expected and what was found.
+    pub explanation: String,
+}
+
+/// The figures. `Display` prints them as a table for a terminal.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Accepted events: webhooks that were answered with a 2xx.
+    pub events: u64,
+    /// Webhooks that never were, and that promise nothing.
+    pub unacknowledged: u64,
+    /// Versions that an accepted event announced and that took effect.
+    pub delivered: u64,
+    /// Versions that took effect though no accepted event announced them (polled, fetched).
+    pub delivered_unannounced: u64,
+    /// Accepted events of a version that another accepted event stands for.
+    pub unchanged: u64,
+    /// Accepted events of a version that never took effect because a later one did.
+    pub superseded: u64,
+    /// Accepted events that failed and are shown so.
+    pub failed_visible: u64,
+    /// These, with their reasons.
+    pub failures: Vec<FailedEvent>,
+    /// See [`ViolationKind::Lost`].
+    pub lost: u64,
+    /// See [`ViolationKind::Duplicated`]; counts effects.
+    pub duplicated: u64,
+    /// See [`ViolationKind::OutOfOrder`]; counts effects.
+    pub out_of_order: u64,
+    /// See [`ViolationKind::ChildBeforeParent`]; counts effects.
+    pub child_before_parent: u64,
+    /// See [`ViolationKind::Mismatched`]; counts target records.
+    pub mismatched: u64,
+    /// Effects at all targets.
+    pub effects: u64,
+    /// Records that they made.
+    pub target_records: u64,
+    /// Milliseconds from the first 2xx for a version to its effect, median.
+    pub p50_ms: Option<f64>,
+    /// The same, 99th percentile (nearest rank).
+    pub p99_ms: Option<f64>,
+    /// The same, slowest.
+    pub max_ms: Option<f64>,
+    /// Every finding.
+    pub violations: Vec<Violation>,
+}
+
+impl Report {
+    /// Whether there is no violation of any kind. Visible failures are none.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    fn add(&mut self, kind: ViolationKind, subject: String, explanation: String) {
+        let counter = match kind {
+            ViolationKind::Lost => &mut self.lost,
+            ViolationKind::Duplicated => &mut self.duplicated,
+            ViolationKind::OutOfOrder => &mut self.out_of_order,
+            ViolationKind::ChildBeforeParent => &mut self.child_before_parent,
+            ViolationKind::Mismatched => &mut self.mismatched,
+        };
+        *counter += 1;
+        self.violations.push(Violation { kind, subject, explanation });
+    }
+}
+
+/// Computes the figures. `failed` lists what FluxNex shows as failed or held; an entry that
+/// names no accepted event is ignored.
+#[must_use]
+pub fn reconcile(journal: &Journal, failed: &[FailedEvent]) -> Report {
+    let versions = Versions::of(journal);
+    let effects = Effects::of(journal);
+    let mut report =
+        Report { effects: journal.effects.len() as u64, target_records: effects.target_records(), ..Report::default() };
+    events::classify(&versions, &effects, failed, &mut report);
+    effects::check_duplicates(&effects, &versions, &mut report);
+    effects::check_order(&effects, &versions, &mut report);
+    effects::check_parents(&effects, &versions, &mut report);
+    effects::check_contents(&effects, &versions, &mut report);
+    figures::latencies(&versions, &effects, &mut report);
+    report
+}

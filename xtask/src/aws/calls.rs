@@ -1,0 +1,121 @@
+//! The calls that the developer commands make.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Aws, Refused};
+
+/// How many messages a queue holds.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct QueueDepth {
+    /// The queue's name.
+    pub name: String,
+    /// Messages that can be received now.
+    pub visible: u64,
+    /// Messages that a consumer has received and not yet deleted.
+    pub in_flight: u64,
+    /// Messages whose delay has not passed.
+    pub delayed: u64,
+}
+
+impl QueueDepth {
+    /// All messages in the queue.
+    pub fn total(&self) -> u64 {
+        self.visible + self.in_flight + self.delayed
+    }
+}
+
+/// One line that a function logged.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogEvent {
+    /// Unique within the log group.
+    pub id: String,
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// The line.
+    pub message: String,
+}
+
+impl Aws {
+    /// Stores a secret, whether it exists or not.
+    pub async fn put_secret(&self, name: &str, document: &Value) -> Result<()> {
+        let text = document.to_string();
+        let create = json!({ "Name": name, "SecretString": text, "ClientRequestToken": uuid::Uuid::new_v4() });
+        let Err(error) = self.call("secretsmanager", "secretsmanager.CreateSecret", &create).await else {
+            return Ok(());
+        };
+        if error.downcast_ref::<Refused>().is_none_or(|refused| refused.code != "ResourceExistsException") {
+            return Err(error);
+        }
+        let put = json!({ "SecretId": name, "SecretString": text, "ClientRequestToken": uuid::Uuid::new_v4() });
+        self.call("secretsmanager", "secretsmanager.PutSecretValue", &put).await.map(drop)
+    }
+
+    /// Makes a bucket; that it is there already is fine.
+    pub async fn make_bucket(&self, name: &str) -> Result<()> {
+        let url = format!("{}/{name}", self.endpoint);
+        let answer = self.signed(reqwest::Method::PUT, &url, "s3", &[], Vec::new()).await;
+        answer.map(drop).with_context(|| format!("cannot make the bucket {name}"))
+    }
+
+    /// The depths of all queues, by name.
+    pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>> {
+        let listed = self.call("sqs", "AmazonSQS.ListQueues", &json!({ "MaxResults": 1000 })).await?;
+        let urls = listed.get("QueueUrls").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut depths = Vec::new();
+        for url in urls.iter().filter_map(Value::as_str) {
+            depths.push(self.queue_depth(url).await?);
+        }
+        depths.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(depths)
+    }
+
+    async fn queue_depth(&self, url: &str) -> Result<QueueDepth> {
+        let input = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
+        let found = self.call("sqs", "AmazonSQS.GetQueueAttributes", &input).await?;
+        let number = |name: &str| {
+            let value = found.get("Attributes").and_then(|attributes| attributes.get(name)).and_then(Value::as_str);
+            value.and_then(|text| text.parse().ok()).unwrap_or(0)
+        };
+        Ok(QueueDepth {
+            name: url.rsplit('/').next().unwrap_or(url).to_owned(),
+            visible: number("ApproximateNumberOfMessages"),
+            in_flight: number("ApproximateNumberOfMessagesNotVisible"),
+            delayed: number("ApproximateNumberOfMessagesDelayed"),
+        })
+    }
+
+    /// The log groups whose names begin so.
+    pub async fn log_groups(&self, prefix: &str) -> Result<Vec<String>> {
+        let input = json!({ "logGroupNamePrefix": prefix });
+        let found = self.call("logs", "Logs_20140328.DescribeLogGroups", &input).await?;
+        let groups = found.get("logGroups").and_then(Value::as_array).cloned().unwrap_or_default();
+        Ok(groups.iter().filter_map(|group| group.get("logGroupName")?.as_str().map(str::to_owned)).collect())
+    }
+
+    /// All lines of a log group since an instant, oldest first.
+    pub async fn log_events(&self, group: &str, since_ms: i64) -> Result<Vec<LogEvent>> {
+        let mut events = Vec::new();
+        let mut input = json!({ "logGroupName": group, "startTime": since_ms });
+        loop {
+            let page = self.call("logs", "Logs_20140328.FilterLogEvents", &input).await?;
+            let found = page.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
+            events.extend(found.iter().filter_map(log_event));
+            let next = page.get("nextToken").filter(|token| token.is_string()).cloned();
+            match (next, input.as_object_mut()) {
+                (Some(token), Some(input)) => input.insert("nextToken".to_owned(), token),
+                _ => break,
+            };
+        }
+        events.sort_by_key(|event| event.at_ms);
+        Ok(events)
+    }
+}
+
+fn log_event(event: &Value) -> Option<LogEvent> {
+    Some(LogEvent {
+        id: event.get("eventId")?.as_str()?.to_owned(),
+        at_ms: event.get("timestamp")?.as_i64()?,
+        message: event.get("message")?.as_str()?.to_owned(),
+    })
+}

@@ -1,0 +1,186 @@
+//! Builds the functions and the simulators, and packs each function as Lambda wants it.
+
+mod zip;
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use tokio::process::Command;
+use uuid::Uuid;
+
+use crate::{command::Tool, layout::Layout, progress::Progress};
+
+const PROFILE: &str = "local";
+const SIMULATORS_PACKAGE: &str = "fluxnex-simulators";
+const SIMULATORS: &str = "simulators";
+
+/// What was built.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    /// The folder with `<function>.zip` for each function.
+    pub folder: PathBuf,
+    /// Changes when a function's binary changes.
+    pub fingerprint: String,
+    /// The simulators' binary.
+    pub simulators: PathBuf,
+    /// Changes when the simulators' binary changes.
+    pub simulators_fingerprint: String,
+}
+
+/// A binary that cargo built.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Binary {
+    name: String,
+    path: PathBuf,
+}
+
+/// One line of cargo's `--message-format=json`.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    #[serde(default)]
+    executable: Option<PathBuf>,
+    #[serde(default)]
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// The functions' names, from their folders.
+pub fn functions(layout: &Layout) -> Result<Vec<String>> {
+    let folder = layout.root().join("functions");
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let crates = entries.flatten().filter(|entry| entry.path().join("Cargo.toml").is_file());
+    let mut names: Vec<String> = crates.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Compiles, and packs what changed.
+pub async fn build(layout: &Layout, progress: &Progress) -> Result<Artifacts> {
+    let functions = functions(layout)?;
+    let step = progress.start("building the functions and simulators");
+    let messages = layout.log("build-messages");
+    let tool = Tool {
+        what: "building the functions and simulators",
+        log: &layout.log("build"),
+        advice: "repair what the compiler names, then run the command again",
+        output: Some(&messages),
+    };
+    let result = tool.run(compile(layout, &functions), &step).await;
+    step.finish(result)?;
+    let text = fs::read_to_string(&messages).context("cannot read what cargo built")?;
+    let mut binaries = executables(&text);
+    binaries.sort();
+    let step = progress.start("packing the functions");
+    let result = pack_all(layout, &functions, &binaries);
+    step.finish(result)
+}
+
+fn compile(layout: &Layout, functions: &[String]) -> Command {
+    let mut command = Command::new(cargo());
+    command.args(["build", "--bins", "--profile", PROFILE, "--message-format", "json-render-diagnostics"]);
+    command.args(["--package", SIMULATORS_PACKAGE]);
+    for function in functions {
+        command.args(["--package", function]);
+    }
+    command.current_dir(layout.root());
+    command
+}
+
+/// The cargo that runs us, so that its version is the clone's.
+pub fn cargo() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+fn executables(messages: &str) -> Vec<Binary> {
+    let parsed = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let artifacts = parsed.filter(|message| message.reason == "compiler-artifact");
+    artifacts.filter_map(|message| Some(Binary { name: message.target?.name, path: message.executable? })).collect()
+}
+
+fn pack_all(layout: &Layout, functions: &[String], binaries: &[Binary]) -> Result<Artifacts> {
+    let folder = layout.artifacts();
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let find = |name: &str| match binaries.iter().find(|binary| binary.name == name) {
+        Some(binary) => Ok(binary.path.as_path()),
+        None => bail!("cargo built no binary named {name}"),
+    };
+    let mut fingerprints = Vec::new();
+    for function in functions {
+        let binary = find(function)?;
+        let zip = folder.join(format!("{function}.zip"));
+        fingerprints.push(refresh(binary, &zip, || zip::pack(binary, &zip))?);
+    }
+    let built = find(SIMULATORS)?;
+    let simulators = folder.join(SIMULATORS);
+    let simulators_fingerprint = refresh(built, &simulators, || {
+        // A running program cannot be written to, but its file can be replaced.
+        let aside = simulators.with_extension("new");
+        fs::copy(built, &aside)?;
+        fs::rename(&aside, &simulators).context("cannot replace the simulators")
+    })?;
+    let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, fingerprints.join("\n").as_bytes()).to_string();
+    Ok(Artifacts { folder, fingerprint, simulators, simulators_fingerprint })
+}
+
+/// Makes `artifact` from `binary` unless it was made from the same one. Returns the binary's fingerprint.
+fn refresh(binary: &Path, artifact: &Path, make: impl FnOnce() -> Result<()>) -> Result<String> {
+    let metadata = fs::metadata(binary).with_context(|| format!("cannot read {}", binary.display()))?;
+    // Reading the content of some 150 MB would take longer than all the rest of a second `up`.
+    let (inode, size) = (metadata.ino(), metadata.size());
+    let fingerprint = format!("{}:{inode}:{size}:{}.{}", binary.display(), metadata.mtime(), metadata.mtime_nsec());
+    let stamp = artifact.with_extension("stamp");
+    if artifact.is_file() && fs::read_to_string(&stamp).is_ok_and(|found| found == fingerprint) {
+        return Ok(fingerprint);
+    }
+    make().with_context(|| format!("cannot make {}", artifact.display()))?;
+    fs::write(&stamp, &fingerprint).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(fingerprint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_found_among_cargos_messages() {
+        let text = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}"#,
+            "\nwarning: not JSON\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"ingest"},"executable":"/target/local/ingest"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        let expected = Binary { name: "ingest".to_owned(), path: PathBuf::from("/target/local/ingest") };
+        assert_eq!(executables(text), [expected]);
+    }
+
+    #[test]
+    fn an_artifact_is_made_again_only_when_its_binary_changes() {
+        let folder = std::env::temp_dir().join(format!("xtask-refresh-{}", Uuid::new_v4()));
+        fs::create_dir_all(&folder).unwrap();
+        let (binary, artifact) = (folder.join("binary"), folder.join("artifact.zip"));
+        fs::write(&binary, "one").unwrap();
+        let made = std::cell::Cell::new(0);
+        let make = || {
+            made.set(made.get() + 1);
+            Ok(fs::write(&artifact, "made")?)
+        };
+        let first = refresh(&binary, &artifact, make).unwrap();
+        assert_eq!(refresh(&binary, &artifact, make).unwrap(), first);
+        assert_eq!(made.get(), 1);
+        fs::write(&binary, "another").unwrap();
+        assert_ne!(refresh(&binary, &artifact, make).unwrap(), first);
+        assert_eq!(made.get(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,75 @@
+//! A client of the simulated applications' control API.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use fluxnex_simulators::{
+    commands::{Configuration, Counts, Planned, Ports, Scenario},
+    journal::Journal,
+};
+use reqwest::{Client, Method};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::aws::http_client;
+
+/// A journal of some thousand records with all requests has tens of megabytes.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The control API of running simulators.
+pub struct Control {
+    address: String,
+    http: Client,
+}
+
+impl Control {
+    /// A client for the simulators on these ports.
+    pub fn new(ports: &Ports) -> Result<Self> {
+        Ok(Self { address: format!("http://127.0.0.1:{}", ports.control), http: http_client(TIMEOUT)? })
+    }
+
+    /// Forgets all records, settings, faults and the journal.
+    pub async fn reset(&self) -> Result<()> {
+        self.send(Method::POST, "/reset", None::<&Value>).await.map(drop)
+    }
+
+    /// Changes the applications' settings.
+    pub async fn configure(&self, configuration: &Configuration) -> Result<()> {
+        self.send(Method::PUT, "/configuration", Some(configuration)).await.map(drop)
+    }
+
+    /// Starts a scenario.
+    pub async fn start(&self, scenario: &Scenario) -> Result<Planned> {
+        self.read(Method::POST, "/revenova/scenario", Some(scenario)).await
+    }
+
+    /// What happened so far.
+    pub async fn counts(&self) -> Result<Counts> {
+        self.read(Method::GET, "/counts", None::<&Value>).await
+    }
+
+    /// Everything that was recorded.
+    pub async fn journal(&self) -> Result<Journal> {
+        self.read(Method::GET, "/journal", None::<&Value>).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<T> {
+        let answer = self.send(method, path, body).await?;
+        serde_json::from_slice(&answer)
+            .with_context(|| format!("the simulated applications' answer to {path} is not understood"))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<Vec<u8>> {
+        let mut request = self.http.request(method, format!("{}{path}", self.address));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.context("the simulated applications do not answer")?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.context("the simulated applications' answer broke off")?;
+        if !status.is_success() {
+            bail!("the simulated applications refuse {path}: {status} {}", String::from_utf8_lossy(&bytes));
+        }
+        Ok(bytes.to_vec())
+    }
+}

@@ -1,0 +1,188 @@
+//! Prepares the main job: credentials on both sides, and the tenant's configuration.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use fluxnex_core::bundle::inline;
+use fluxnex_simulators::commands::{
+    Configuration, Ports, QuickbooksClient, QuickbooksSettings, ReceiverSettings, RevenovaClient, RevenovaSettings,
+    WebhookTarget,
+};
+use serde_json::{Value, json};
+
+use crate::{aws::Aws, layout::Layout, system::secret};
+
+use super::control::Control;
+
+/// The tenant of the main job.
+pub const TENANT: &str = "acme";
+/// The company at QuickBooks Online.
+const REALM: &str = "9130355377388383";
+/// The receiver's name for the tenant's notifications.
+const HOOK: &str = "operations";
+
+/// Everything that one run needs to know.
+pub struct Job<'a> {
+    /// The clone.
+    pub layout: &'a Layout,
+    /// The emulated AWS.
+    pub aws: &'a Aws,
+    /// The simulated applications.
+    pub control: &'a Control,
+    /// Their ports.
+    pub ports: Ports,
+    /// The address of FluxNex's HTTP API.
+    pub api_url: &'a str,
+}
+
+/// The credentials that both sides agree on; made anew for each run.
+struct Credentials {
+    client_id: String,
+    client_secret: String,
+    refresh_token: String,
+    webhook_secret: String,
+    signing_secret: String,
+}
+
+/// Stores the credentials, tells the applications about them and applies the tenant's bundle.
+pub async fn prepare(job: &Job<'_>) -> Result<()> {
+    let bundle = bundle_document(&bundle_file(job.layout), &variables(&job.ports))?;
+    let credentials = Credentials {
+        client_id: secret(),
+        client_secret: secret(),
+        refresh_token: secret(),
+        webhook_secret: secret(),
+        signing_secret: signing_secret(),
+    };
+    let webhook_source = store_secrets(job.aws, &bundle, &credentials).await?;
+    job.control.reset().await?;
+    job.control.configure(&configuration(job, &credentials, &webhook_source)).await?;
+    let url = format!("{}/v1/tenants/{TENANT}/bundle", job.api_url);
+    let headers = [("content-type", "application/json")];
+    let answer = job.aws.signed(reqwest::Method::PUT, &url, "execute-api", &headers, serde_json::to_vec(&bundle)?);
+    answer.await.map(drop).with_context(|| format!("FluxNex does not take the bundle of {TENANT}"))
+}
+
+fn bundle_file(layout: &Layout) -> PathBuf {
+    layout.root().join("examples").join(TENANT).join("fluxnex.yaml")
+}
+
+/// The bundle as the API takes it: one JSON document, with the files it names and the variables put in.
+pub fn bundle_document(path: &Path, variables: &BTreeMap<String, String>) -> Result<Value> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bundle: Value =
+        serde_saphyr::from_str(&text).with_context(|| format!("{} is not understood", path.display()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut read = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
+    inline(bundle, variables, &mut read).with_context(|| format!("{} is incomplete", path.display()))
+}
+
+/// What `${…}` in the example stands for here.
+fn variables(ports: &Ports) -> BTreeMap<String, String> {
+    let address = |port: u16| format!("https://127.0.0.1:{port}");
+    [
+        ("REVENOVA_URL", address(ports.revenova)),
+        ("QUICKBOOKS_URL", address(ports.quickbooks)),
+        ("QUICKBOOKS_REALM", REALM.to_owned()),
+        ("RECEIVER_URL", format!("{}/hooks/{HOOK}", address(ports.receiver))),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Stores a secret for each connection of the bundle. Returns the connection that webhooks come from.
+async fn store_secrets(aws: &Aws, bundle: &Value, credentials: &Credentials) -> Result<String> {
+    let connections = bundle.get("connections").and_then(Value::as_object);
+    let connections = connections.ok_or_else(|| anyhow!("the bundle has no connections"))?;
+    let mut source = None;
+    for (name, connection) in connections {
+        let connector = connection.get("connector").and_then(Value::as_str).unwrap_or_default();
+        let document = match connector {
+            "revenova" => {
+                source = Some(name.clone());
+                json!({
+                    "client_id": credentials.client_id,
+                    "client_secret": credentials.client_secret,
+                    "webhook_secret": credentials.webhook_secret,
+                })
+            }
+            "quickbooks-online" => json!({
+                "client_id": credentials.client_id,
+                "client_secret": credentials.client_secret,
+                "refresh_token": credentials.refresh_token,
+            }),
+            "webhook" => json!({ "signing_secret": credentials.signing_secret }),
+            other => bail!("the demo has no credentials for the connector {other} of the connection {name}"),
+        };
+        if let Some(secret) = connection.get("secret").and_then(Value::as_str) {
+            aws.put_secret(secret, &document).await.with_context(|| format!("cannot store the secret of {name}"))?;
+        }
+    }
+    source.ok_or_else(|| anyhow!("the bundle has no connection to Revenova"))
+}
+
+fn configuration(job: &Job<'_>, credentials: &Credentials, webhook_source: &str) -> Configuration {
+    let revenova = RevenovaClient {
+        client_id: credentials.client_id.clone(),
+        client_secret: credentials.client_secret.clone(),
+        refresh_token: None,
+        username: None,
+        password: None,
+    };
+    let quickbooks = QuickbooksClient {
+        client_id: credentials.client_id.clone(),
+        client_secret: credentials.client_secret.clone(),
+        refresh_token: credentials.refresh_token.clone(),
+        realm_id: REALM.to_owned(),
+    };
+    Configuration {
+        revenova: RevenovaSettings {
+            clients: Some(vec![revenova]),
+            webhook: Some(WebhookTarget {
+                url: format!("{}/v1/webhooks/{TENANT}/{webhook_source}", job.api_url),
+                secret: credentials.webhook_secret.clone(),
+                headers: BTreeMap::new(),
+            }),
+            ..RevenovaSettings::default()
+        },
+        quickbooks: QuickbooksSettings { clients: Some(vec![quickbooks]), ..QuickbooksSettings::default() },
+        receiver: ReceiverSettings { secrets: [(HOOK.to_owned(), credentials.signing_secret.clone())].into() },
+    }
+}
+
+/// 256 random bits in the form of Standard Webhooks: `whsec_` and base64.
+fn signing_secret() -> String {
+    // Any 44 characters of the alphabet are base64 of 33 bytes.
+    format!("whsec_{}", secret().get(..44).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signing_secret_is_well_formed() {
+        let secret = signing_secret();
+        let encoded = secret.strip_prefix("whsec_").unwrap();
+        assert_eq!(encoded.len(), 44);
+    }
+
+    #[test]
+    fn a_bundle_is_one_document() {
+        let folder = std::env::temp_dir().join(format!("xtask-bundle-{}", uuid::Uuid::new_v4()));
+        fs::create_dir_all(folder.join("mappings")).unwrap();
+        fs::write(folder.join("mappings/a.jq"), "{name: .Name}").unwrap();
+        let yaml = "tenant: acme\nconnections:\n  one:\n    connector: webhook\n    settings: {url: \"${RECEIVER_URL}\"}\n\
+                    flows:\n  a:\n    to_entity: {file: mappings/a.jq}\n";
+        fs::write(folder.join("fluxnex.yaml"), yaml).unwrap();
+        let ports = Ports { revenova: 1, quickbooks: 2, receiver: 3, control: 4 };
+        let document = bundle_document(&folder.join("fluxnex.yaml"), &variables(&ports)).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(document["flows"]["a"]["to_entity"], "{name: .Name}");
+        assert_eq!(document["connections"]["one"]["settings"]["url"], "https://127.0.0.1:3/hooks/operations");
+    }
+}
