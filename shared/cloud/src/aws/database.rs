@@ -3,19 +3,14 @@
 use crate::BoxError;
 use crate::secrets::{SecretError, SecretValue, Secrets};
 use aws_config::SdkConfig;
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
-use aws_sigv4::sign::v4::SigningParams;
+use aws_sdk_rds::auth_token::{self, AuthTokenGenerator};
 use futures::future::BoxFuture;
 use serde_json::Value;
-use std::fmt::Write;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 /// How long a token is good for: the longest that RDS allows. It is needed only while connecting.
-const TOKEN_LIFE: Duration = Duration::from_secs(900);
+const TOKEN_LIFE_SECONDS: u64 = 900;
 
 /// How to log in, as the setting `DATABASE_AUTH` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,86 +79,38 @@ async fn token(config: &SdkConfig, login: &DatabaseLogin, secret: &SecretValue) 
     let user = secret.required(&login.secret, "username")?;
     let port =
         secret.number("port").ok_or_else(|| SecretError::MissingField { name: login.secret.clone(), field: "port" })?;
-    let provider = config.credentials_provider().ok_or("no credentials")?;
-    let credentials = provider.provide_credentials().await?;
-    let region = config.region().ok_or("no region")?;
-    sign_token(&credentials, region.as_ref(), SystemTime::now(), (host, port, user))
-}
-
-/// The presigned URL of `rds-db:connect`, without its scheme ("IAM database authentication" in the RDS
-/// User Guide). It is made without asking any service.
-fn sign_token(
-    credentials: &Credentials,
-    region: &str,
-    now: SystemTime,
-    (host, port, user): (&str, u64, &str),
-) -> Result<String, BoxError> {
-    let mut settings = SigningSettings::default();
-    settings.expires_in = Some(TOKEN_LIFE);
-    settings.signature_location = SignatureLocation::QueryParams;
-    let identity = credentials.clone().into();
-    let parameters = SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("rds-db")
-        .time(now)
-        .settings(settings)
+    let generator = auth_token::Config::builder()
+        .hostname(host)
+        .port(port)
+        .username(user)
+        .expires_in(TOKEN_LIFE_SECONDS)
         .build()?;
-    let mut token = format!("{host}:{port}/?Action=connect&DBUser={}", encoded(user));
-    let url = format!("https://{token}");
-    let request = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::empty())?;
-    let (instructions, _) = sign(request, &parameters.into())?.into_parts();
-    for (name, value) in instructions.params() {
-        write!(token, "&{name}={}", encoded(value))?;
-    }
-    Ok(token)
-}
-
-/// Percent-encodes all but RFC 3986's unreserved characters, as the signature expects.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            // Writing to a String does not fail.
-            _ => drop(write!(encoded, "%{byte:02X}")),
-        }
-    }
-    encoded
+    // Made without asking any service ("IAM database authentication" in the RDS User Guide).
+    Ok(AuthTokenGenerator::new(generator).auth_token(config).await?.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::twin::InMemorySecrets;
+    use aws_credential_types::Credentials;
+    use aws_smithy_async::time::StaticTimeSource;
+    use std::time::{Duration, SystemTime};
     use serde_json::json;
-
-    /// The signature was computed apart from this code, by the steps of the Signature Version 4 documentation.
-    #[test]
-    fn a_token_is_a_presigned_url() {
-        let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("to+k/en=".to_owned()), None, "test");
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000);
-        let database = ("proxy.example.com", 5432, "flux nex");
-        let token = sign_token(&credentials, "us-east-1", now, database).unwrap();
-        assert!(token.starts_with("proxy.example.com:5432/?Action=connect&DBUser=flux%20nex&X-Amz-"), "{token}");
-        for part in [
-            "X-Amz-Date=20261120T120000Z",
-            "X-Amz-Expires=900",
-            "X-Amz-Credential=AKIDEXAMPLE%2F20261120%2Fus-east-1%2Frds-db%2Faws4_request",
-            "X-Amz-Security-Token=to%2Bk%2Fen%3D",
-            "X-Amz-Signature=944dd3b23784b9285894400c9f4ae44d3275f737f95808fe2b1646374432772e",
-        ] {
-            assert!(token.contains(part), "{part} in {token}");
-        }
-    }
 
     async fn answered(auth: DatabaseAuth) -> Value {
         let secrets = InMemorySecrets::default();
         secrets.create("db", json!({"host": "h", "port": 5432, "username": "fluxnex", "password": "p", "dbname": "d"}));
+        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_176_000);
         let config = SdkConfig::builder()
+            .time_source(StaticTimeSource::new(noon))
             .region(aws_config::Region::from_static("us-east-1"))
             .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(Credentials::new(
-                "test", "test", None, None, "test",
+                "AKIDEXAMPLE",
+                "secret",
+                Some("to+k/en=".to_owned()),
+                None,
+                "test",
             )))
             .build();
         let login = DatabaseLogin { secret: "db".to_owned(), auth, host: Some("proxy".to_owned()) };
@@ -175,7 +122,15 @@ mod tests {
         let with_password = answered(DatabaseAuth::Password).await;
         assert_eq!(with_password["password"], "p");
         let with_token = answered(DatabaseAuth::Iam).await;
-        assert!(with_token["password"].as_str().unwrap().starts_with("proxy:5432/?Action=connect&DBUser=fluxnex&"));
+        let token = with_token["password"].as_str().unwrap();
+        assert!(token.starts_with("proxy:5432/?Action=connect&DBUser=fluxnex&X-Amz-"), "{token}");
+        for part in [
+            "X-Amz-Date=20261120T120000Z",
+            "X-Amz-Expires=900",
+            "X-Amz-Credential=AKIDEXAMPLE%2F20261120%2Fus-east-1%2Frds-db%2Faws4_request",
+        ] {
+            assert!(token.contains(part), "{part} in {token}");
+        }
         assert_eq!((&with_token["username"], &with_token["port"]), (&json!("fluxnex"), &json!(5432)));
     }
 
