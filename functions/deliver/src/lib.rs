@@ -104,7 +104,8 @@ impl Deliver {
         let wakes: Vec<&Wake> = members.iter().map(|(_, message)| &message.wake).collect();
         let fences = || self.clock.new_id();
         let database = self.tenants.database();
-        let claimed = database.claim(&tenant, now, until, &wakes, &fences).await.map_err(|error| batch_error(&error))?;
+        let claimed =
+            database.claim(&tenant, now, until, &wakes, &fences).await.map_err(|error| batch_error(&error))?;
         Ok(Share { tenant, members, claimed })
     }
 
@@ -121,7 +122,8 @@ impl Deliver {
     async fn attempt(&self, connections: &Connections<'_>, claim: &Claim, time: Duration) -> Finished {
         let started_at = self.clock.now();
         let sent = connections.send(&self.engine, claim, time).await;
-        let random = f64::from(u32::try_from(self.clock.new_id().as_u128() & 0xffff_ffff).unwrap_or(0)) / f64::from(u32::MAX);
+        let random =
+            f64::from(u32::try_from(self.clock.new_id().as_u128() & 0xffff_ffff).unwrap_or(0)) / f64::from(u32::MAX);
         let waits = verdict::Waits { now: self.clock.now(), random, time_scale: &self.time_scale };
         let (finish, attempt) = verdict::judge(sent, claim, started_at, &waits);
         Finished { delivery: claim.delivery, fence: claim.fence, attempt_number: claim.attempt, attempt, finish }
@@ -242,7 +244,8 @@ fn describe(message: &WakeMessage, claimed: &Claimed, finished: &[Finished]) -> 
         Claimed::NotBefore(_) => Outcome::done("not yet"),
         Claimed::Waits(turn) => Outcome::done(verdict::waits(turn)),
         Claimed::Send(claim) => {
-            let finish = finished.iter().find(|finished| finished.delivery == claim.delivery).map(|finished| &finished.finish);
+            let finish =
+                finished.iter().find(|finished| finished.delivery == claim.delivery).map(|finished| &finished.finish);
             let outcome = match finish {
                 Some(Finish::Delivered { .. }) => Outcome::done("delivered"),
                 Some(Finish::Retry { reason, .. }) => Outcome::done("to be tried again").because(reason.clone()),

@@ -34,7 +34,8 @@ pub(crate) fn judge(sent: Sent, claim: &Claim, started_at: Timestamp, waits: &Wa
     let (report, repeatable) = match sent {
         Sent::Impossible(reason) => return (failed(reason, "cannot be sent"), None),
         Sent::InDoubt => {
-            let reason = "an attempt was cut short; whether it took effect is not known, and the target offers no way to tell";
+            let reason =
+                "an attempt was cut short; whether it took effect is not known, and the target offers no way to tell";
             return (failed(reason.to_owned(), "in doubt"), None);
         }
         Sent::Report { report, repeatable } => (report, repeatable),
@@ -59,12 +60,13 @@ fn refused(failure: Failure, claim: &Claim, waits: &Waits<'_>) -> Finish {
             let spread = pause.mul_f64(1.0 + 0.2 * waits.random);
             Finish::Retry { at: later(waits.now, spread), reason, counts: false }
         }
-        FailureClass::Retry | FailureClass::Conflict | FailureClass::Reauthenticate | FailureClass::InvalidReference => {
-            match waits.after(claim.attempt) {
-                Some(at) => Finish::Retry { at, reason, counts: true },
-                None => failed(format!("gave up after {} attempts: {reason}", claim.attempt), &fingerprint),
-            }
-        }
+        FailureClass::Retry
+        | FailureClass::Conflict
+        | FailureClass::Reauthenticate
+        | FailureClass::InvalidReference => match waits.after(claim.attempt) {
+            Some(at) => Finish::Retry { at, reason, counts: true },
+            None => failed(format!("gave up after {} attempts: {reason}", claim.attempt), &fingerprint),
+        },
         FailureClass::Permanent | FailureClass::Gone => failed(reason, &fingerprint),
     }
 }

@@ -61,14 +61,22 @@ impl Ingest {
             None => Err(unknown_connection()),
         };
         let duration_ms = self.clock.now().as_millisecond() - started.as_millisecond();
-        let (tenant, connection) = names.as_ref().map(|(tenant, connection)| (tenant.as_str(), connection.as_str())).unzip();
+        let (tenant, connection) =
+            names.as_ref().map(|(tenant, connection)| (tenant.as_str(), connection.as_str())).unzip();
         match result {
             Ok(event) => {
                 tracing::info!(tenant, connection, event = %event, outcome = "accepted", duration_ms, "webhook");
                 problem::json(202, &json!({ "event": event.0 }))
             }
             Err(refusal) => {
-                tracing::info!(tenant, connection, outcome = "refused", status = refusal.status(), duration_ms, "webhook");
+                tracing::info!(
+                    tenant,
+                    connection,
+                    outcome = "refused",
+                    status = refusal.status(),
+                    duration_ms,
+                    "webhook"
+                );
                 refusal.into_response()
             }
         }
@@ -124,7 +132,9 @@ impl Ingest {
                     return Err(unavailable());
                 }
                 Err(error) => {
-                    return Err(Problem::new(401, "signature", "The signature is not accepted").detail(error.to_string()));
+                    return Err(
+                        Problem::new(401, "signature", "The signature is not accepted").detail(error.to_string())
+                    );
                 }
             }
         }
@@ -173,7 +183,8 @@ impl Ingest {
 }
 
 fn check_json(body: &str) -> Result<(), Problem> {
-    check_depth(body).map_err(|error| bad_request("body", "The body cannot be taken").detail(format!("it is {error}")))?;
+    check_depth(body)
+        .map_err(|error| bad_request("body", "The body cannot be taken").detail(format!("it is {error}")))?;
     serde_json::from_str::<IgnoredAny>(body).map(drop).map_err(|_| not_json())
 }
 

@@ -22,7 +22,8 @@ impl Webhook {
     /// Reads the request; the body may have `max_bytes` at most.
     pub(crate) fn read(request: ApiGatewayV2httpRequest, max_bytes: usize) -> Result<Self, Problem> {
         let too_large = || {
-            Problem::new(413, "body-too-large", "The body is too large").detail(format!("at most {max_bytes} bytes are taken"))
+            Problem::new(413, "body-too-large", "The body is too large")
+                .detail(format!("at most {max_bytes} bytes are taken"))
         };
         let unreadable = || Problem::new(400, "body", "The body cannot be taken").detail("it is not UTF-8");
         let text = request.body.unwrap_or_default();

@@ -26,7 +26,11 @@ pub(crate) struct Request {
 /// Puts an answer at CloudFormation's URL.
 pub trait Responder: Send + Sync {
     /// Puts the body there, without a content type, as the signed URL asks.
-    fn put<'a>(&'a self, url: &'a str, body: String) -> BoxFuture<'a, Result<(), Box<dyn std::error::Error + Send + Sync>>>;
+    fn put<'a>(
+        &'a self,
+        url: &'a str,
+        body: String,
+    ) -> BoxFuture<'a, Result<(), Box<dyn std::error::Error + Send + Sync>>>;
 }
 
 impl Request {
@@ -35,19 +39,17 @@ impl Request {
     }
 
     pub(crate) fn success(&self, report: &MigrationReport) -> Value {
-        let mut answer = self.answer("SUCCESS");
-        answer["Data"] = json!({ "Applied": report.applied.len(), "Schemas": report.schemas });
-        answer
+        self.answer("SUCCESS", "Data", json!({ "Applied": report.applied.len(), "Schemas": report.schemas }))
     }
 
     pub(crate) fn failure(&self, reason: &str) -> Value {
-        let mut answer = self.answer("FAILED");
-        answer["Reason"] = reason.chars().take(LONGEST_REASON).collect::<String>().into();
-        answer
+        let reason: String = reason.chars().take(LONGEST_REASON).collect();
+        self.answer("FAILED", "Reason", reason.into())
     }
 
-    fn answer(&self, status: &str) -> Value {
+    fn answer(&self, status: &str, name: &str, value: Value) -> Value {
         json!({
+            name: value,
             "Status": status,
             // The same for ever, so that an update never looks like a replacement.
             "PhysicalResourceId": self.physical_resource_id.as_deref().unwrap_or("fluxnex-migrations"),

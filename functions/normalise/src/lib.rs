@@ -113,7 +113,8 @@ impl Normalise {
     ) -> Result<(Vec<Normalised>, Vec<usize>), BatchError> {
         let keys: BTreeSet<SourceRecordKey> = members.iter().map(|(_, message)| key(message)).collect();
         let keys: Vec<SourceRecordKey> = keys.into_iter().collect();
-        let records = self.tenants.database().source_records(tenant, &keys).await.map_err(|error| batch_error(&error))?;
+        let records =
+            self.tenants.database().source_records(tenant, &keys).await.map_err(|error| batch_error(&error))?;
         let records: HashMap<SourceRecordKey, SourceRecord> =
             records.into_iter().map(|record| (record.key.clone(), record)).collect();
         let mut drafts = Vec::new();
@@ -126,8 +127,10 @@ impl Normalise {
         let wanted: HashSet<CanonicalId> =
             drafts.iter().flat_map(|(_, draft)| draft.parents()).map(|parent| parent.canonical_id).collect();
         let wanted: Vec<CanonicalId> = wanted.into_iter().collect();
-        let known = self.tenants.database().known_canonical(tenant, &wanted).await.map_err(|error| batch_error(&error))?;
-        let wait = jiff::SignedDuration::try_from(self.time_scale.scale(LONGEST_WAIT)).unwrap_or(jiff::SignedDuration::MAX);
+        let known =
+            self.tenants.database().known_canonical(tenant, &wanted).await.map_err(|error| batch_error(&error))?;
+        let wait =
+            jiff::SignedDuration::try_from(self.time_scale.scale(LONGEST_WAIT)).unwrap_or(jiff::SignedDuration::MAX);
         let deadline = self.clock.now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX);
         let (owners, items) = drafts.into_iter().map(|(place, draft)| (place, draft.finish(&known, deadline))).unzip();
         Ok((items, owners))
@@ -192,7 +195,8 @@ impl Normalise {
             .flat_map(|(owner, missing)| missing.iter().map(move |parent| (owner, parent.canonical_id)))
             .collect();
         let parents: Vec<CanonicalId> = waits.iter().map(|(_, parent)| *parent).collect();
-        let known = self.tenants.database().known_canonical(tenant, &parents).await.map_err(|error| batch_error(&error))?;
+        let known =
+            self.tenants.database().known_canonical(tenant, &parents).await.map_err(|error| batch_error(&error))?;
         Ok(waits.into_iter().filter(|(_, parent)| known.contains(parent)).map(|(owner, _)| owner).collect())
     }
 
@@ -225,7 +229,9 @@ fn word(item: &Normalised, stored: &Stored) -> String {
         (Stored::Version(version), _) => format!("stored version {version}"),
         (Stored::Waiting, NormalisedWork::Wait { missing, .. }) => format!("waiting for {} parent(s)", missing.len()),
         (Stored::Waiting, _) => "waiting".to_owned(),
-        (Stored::Ended(outcome), NormalisedWork::End { reason: Some(reason), .. }) => format!("{}: {reason}", outcome.as_str()),
+        (Stored::Ended(outcome), NormalisedWork::End { reason: Some(reason), .. }) => {
+            format!("{}: {reason}", outcome.as_str())
+        }
         (Stored::Ended(outcome), _) => outcome.as_str().to_owned(),
     }
 }

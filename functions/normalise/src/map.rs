@@ -17,7 +17,12 @@ pub(crate) struct Draft {
 }
 
 /// Maps one record in one flow.
-pub(crate) fn draft(flow: &Flow, message: &RecordChanged, key: &SourceRecordKey, record: Option<&SourceRecord>) -> Draft {
+pub(crate) fn draft(
+    flow: &Flow,
+    message: &RecordChanged,
+    key: &SourceRecordKey,
+    record: Option<&SourceRecord>,
+) -> Draft {
     let (work, parents) = match record {
         None => (end(FlowOutcome::Failed, Some("the record is not in the replica any more".to_owned())), vec![]),
         // Newer content has an event of its own, which carries on.

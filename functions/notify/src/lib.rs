@@ -5,9 +5,9 @@
 //! recognise one.
 
 use fluxnex_cloud::clock::Clock;
+use fluxnex_connect::Engine;
 use fluxnex_connect::connection::{Connection, DeliveryRequest, Reach};
 use fluxnex_connect::outcome::{FailureClass, SendOutcome};
-use fluxnex_connect::Engine;
 use fluxnex_core::bundle::Connection as Configured;
 use fluxnex_core::ids::ObjectName;
 use fluxnex_core::message::Notification;

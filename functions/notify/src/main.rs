@@ -26,11 +26,7 @@ fn main() -> ExitCode {
         let extra_ca_pem = settings.extra_ca()?;
         let client = GuardedClient::new(&ClientOptions { extra_ca_pem, ..ClientOptions::default() })?;
         let secrets = Arc::new(CachedSecrets::new(clients.secrets(), clock.clone()));
-        let stage = Notify {
-            tenants: Tenants::new(database),
-            engine: Engine::new(client, secrets),
-            clock,
-        };
+        let stage = Notify { tenants: Tenants::new(database), engine: Engine::new(client, secrets), clock };
         Ok(async move |event: SqsEvent, invocation: Invocation| {
             let handle = async |works: &[batch::Work<Notification>]| stage.handle(works, invocation.deadline()).await;
             batch::run_batch(event, &invocation, batch::json::<Notification>, handle).await

@@ -84,11 +84,16 @@ impl Replicate {
         }
         self.busy.mark(id).await.map_err(BatchError::infrastructure)?;
         let now = self.clock.now();
-        let registered = self.tenants.database().replicate(&tenant, now, &incoming).await.map_err(|error| batch_error(&error))?;
+        let registered =
+            self.tenants.database().replicate(&tenant, now, &incoming).await.map_err(|error| batch_error(&error))?;
         self.send(&tenant, &incoming, &registered).await?;
         for (place, message) in members {
-            let states: Vec<&Registered> =
-                owners.iter().zip(&registered).filter(|(owner, _)| *owner == place).map(|(_, registered)| registered).collect();
+            let states: Vec<&Registered> = owners
+                .iter()
+                .zip(&registered)
+                .filter(|(owner, _)| *owner == place)
+                .map(|(_, registered)| registered)
+                .collect();
             if let Some(outcome) = summary(&states) {
                 outcomes.push((*place, describe(message, outcome)));
             }
@@ -109,7 +114,8 @@ impl Replicate {
                     source_id: key.source_id.clone(),
                     event: registered.event,
                 };
-                changed.push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(tenant.id().as_str()));
+                changed
+                    .push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(tenant.id().as_str()));
             }
             if registered.state == EventState::Failed {
                 let message = failure(tenant, incoming, registered.reason.clone().unwrap_or_default());

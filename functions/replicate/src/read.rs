@@ -14,7 +14,11 @@ const LARGEST_PAYLOAD_BYTES: usize = 8 * 1024 * 1024;
 
 /// The records of a message, each as an event of its own. What cannot be understood becomes an
 /// event that fails visibly; an error means that the message must come again.
-pub(crate) async fn incoming(tenant: &Tenant, message: &InboundEvent, objects: &dyn Objects) -> Result<Vec<Incoming>, String> {
+pub(crate) async fn incoming(
+    tenant: &Tenant,
+    message: &InboundEvent,
+    objects: &dyn Objects,
+) -> Result<Vec<Incoming>, String> {
     let body: Cow<'_, str> = match (&message.inline, &message.claim_check) {
         (Some(inline), _) => Cow::Borrowed(inline.get()),
         (None, Some(check)) => match objects.get(&check.key, LARGEST_PAYLOAD_BYTES).await {
@@ -45,18 +49,24 @@ pub(crate) async fn incoming(tenant: &Tenant, message: &InboundEvent, objects: &
         Err(error) => return Ok(vec![unreadable(message, &error.to_string())]),
     };
     let single = records.len() == 1;
-    Ok(records.into_iter().enumerate().map(|(index, record)| event(message, record, (!single).then_some(index))).collect())
+    Ok(records
+        .into_iter()
+        .enumerate()
+        .map(|(index, record)| event(message, record, (!single).then_some(index)))
+        .collect())
 }
 
 fn event(message: &InboundEvent, record: Result<IdentifiedRecord, IdentifyError>, index: Option<usize>) -> Incoming {
     let record = match record {
         Err(error) => IncomingRecord::Unreadable { reason: error.to_string() },
-        Ok(IdentifiedRecord { record: None, .. }) => {
-            IncomingRecord::Unreadable { reason: "the webhook carries only an id; reading the record is not possible yet".to_owned() }
-        }
+        Ok(IdentifiedRecord { record: None, .. }) => IncomingRecord::Unreadable {
+            reason: "the webhook carries only an id; reading the record is not possible yet".to_owned(),
+        },
         Ok(IdentifiedRecord { object, id, version, deleted, record: Some(payload) }) => {
             match ContentHash::of_json(&payload) {
-                Ok(content) => IncomingRecord::State { object, source_id: id, source_version: version, deleted, content, payload },
+                Ok(content) => {
+                    IncomingRecord::State { object, source_id: id, source_version: version, deleted, content, payload }
+                }
                 Err(error) => IncomingRecord::Unreadable { reason: format!("the record is {error}") },
             }
         }

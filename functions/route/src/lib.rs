@@ -7,9 +7,7 @@ use fluxnex_core::flow::{Flow, FlowTarget};
 use fluxnex_core::ids::{CanonicalId, DeliveryId, EntityName, EventId, FlowId, TenantId};
 use fluxnex_core::ledger::DeliveryState;
 use fluxnex_core::mapping::{Json, MappingError};
-use fluxnex_core::message::{
-    Notification, NotificationKind, RecordNormalised, V1, Wake, WakeMessage, by_tenant,
-};
+use fluxnex_core::message::{Notification, NotificationKind, RecordNormalised, V1, Wake, WakeMessage, by_tenant};
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
 use fluxnex_store::{CanonicalRow, NewDelivery, StoreError, Tenant, Tenants};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -65,7 +63,8 @@ impl Route {
         let ids: BTreeSet<(EntityName, CanonicalId)> =
             members.iter().map(|(_, message)| (message.entity.clone(), message.canonical_id)).collect();
         let ids: Vec<_> = ids.into_iter().collect();
-        let rows = self.tenants.database().canonical_records(tenant, &ids).await.map_err(|error| batch_error(&error))?;
+        let rows =
+            self.tenants.database().canonical_records(tenant, &ids).await.map_err(|error| batch_error(&error))?;
         let rows: HashMap<(EntityName, CanonicalId), CanonicalRow> =
             rows.into_iter().map(|row| ((row.entity.clone(), row.canonical_id), row)).collect();
         let (mut deliveries, mut superseded, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());

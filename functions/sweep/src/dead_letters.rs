@@ -3,7 +3,9 @@
 use crate::Sweep;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
 use fluxnex_core::ids::TenantId;
-use fluxnex_core::message::{InboundEvent, Notification, NotificationKind, RecordChanged, RecordNormalised, SweepTenant, V1, WakeMessage};
+use fluxnex_core::message::{
+    InboundEvent, Notification, NotificationKind, RecordChanged, RecordNormalised, SweepTenant, V1, WakeMessage,
+};
 use fluxnex_lambda::batch::{self, BatchError, Outcome, Record, Undecodable, Work};
 use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent};
 use fluxnex_store::{DeadLetter, DeadLetterReason};
@@ -82,7 +84,11 @@ impl Sweep {
 
     async fn tell_of(&self, failed: &[DeadLetter]) -> Result<(), BoxError> {
         for letter in failed {
-            tracing::error!(queue = letter.queue, tenant = letter.tenant.as_ref().map(TenantId::as_str), "a message failed for good");
+            tracing::error!(
+                queue = letter.queue,
+                tenant = letter.tenant.as_ref().map(TenantId::as_str),
+                "a message failed for good"
+            );
             let Some(tenant) = &letter.tenant else { continue };
             let message = Notification {
                 v: V1,

@@ -62,8 +62,15 @@ impl Sweep {
 
     async fn handle_batch(&self, batch: SqsEvent, invocation: &Invocation) -> Result<SqsBatchResponse, BoxError> {
         let own = batch.records.iter().all(|record| {
-            record.event_source_arn.as_deref().is_some_and(|arn| arn.ends_with(&format!(":{}", self.sweep_tenant.name())))
+            record
+                .event_source_arn
+                .as_deref()
+                .is_some_and(|arn| arn.ends_with(&format!(":{}", self.sweep_tenant.name())))
         });
-        if own { self.sweep_tenants(batch, invocation).await } else { self.register_dead_letters(batch, invocation).await }
+        if own {
+            self.sweep_tenants(batch, invocation).await
+        } else {
+            self.register_dead_letters(batch, invocation).await
+        }
     }
 }

@@ -56,7 +56,9 @@ impl Sweep {
             for work in works {
                 let marker = busy.iter().find(|busy| busy.tenant == work.message.tenant);
                 let outcome = self.sweep_tenant(&work.message.tenant, marker).await;
-                outcomes.push(outcome.unwrap_or_else(|error| Outcome::retry(error.to_string())).tenant(&work.message.tenant));
+                outcomes.push(
+                    outcome.unwrap_or_else(|error| Outcome::retry(error.to_string())).tenant(&work.message.tenant),
+                );
             }
             Ok(outcomes)
         };

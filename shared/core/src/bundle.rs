@@ -117,7 +117,11 @@ pub struct Configuration {
 
 impl Configuration {
     /// The flows that take records of an object.
-    pub fn flows_of<'a>(&'a self, connection: &'a ConnectionId, object: &'a ObjectName) -> impl Iterator<Item = &'a Flow> {
+    pub fn flows_of<'a>(
+        &'a self,
+        connection: &'a ConnectionId,
+        object: &'a ObjectName,
+    ) -> impl Iterator<Item = &'a Flow> {
         self.flows.values().filter(move |flow| {
             flow.definition.source.connection == *connection && flow.definition.source.object == *object
         })

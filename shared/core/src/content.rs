@@ -116,7 +116,14 @@ mod tests {
     fn order_of_keys_and_white_space_do_not_matter_and_all_else_does() {
         let hash = |text| ContentHash::of_json(text).unwrap();
         assert_eq!(hash(r#"{"a":1,"b":[true,null]}"#), hash(" { \"b\" : [ true , null ], \"a\" : 1 } "));
-        for other in [r#"{"a":1,"b":[null,true]}"#, r#"{"a":"1","b":[true,null]}"#, r#"{"a":1,"b":[[true],null]}"#, r#"{"a":1}"#, "[]", "{}"] {
+        for other in [
+            r#"{"a":1,"b":[null,true]}"#,
+            r#"{"a":"1","b":[true,null]}"#,
+            r#"{"a":1,"b":[[true],null]}"#,
+            r#"{"a":1}"#,
+            "[]",
+            "{}",
+        ] {
             assert_ne!(hash(r#"{"a":1,"b":[true,null]}"#), hash(other), "{other}");
         }
         assert_ne!(hash(r#"[["a"],"b"]"#), hash(r#"["a",["b"]]"#));

@@ -193,10 +193,7 @@ impl Flow {
             .map(|target| FlowTarget {
                 connection: target.connection.clone(),
                 object: target.object.clone(),
-                when: target
-                    .when
-                    .as_ref()
-                    .map(|when| Lazy::new(format!("{id}.{}.when", target.connection), when, &[])),
+                when: target.when.as_ref().map(|when| Lazy::new(format!("{id}.{}.when", target.connection), when, &[])),
                 to_target: Lazy::new(
                     format!("{id}.{}.to_target", target.connection),
                     &target.to_target,

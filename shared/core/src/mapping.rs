@@ -16,9 +16,30 @@ pub const LONGEST_SOURCE_BYTES: usize = 64 * 1024;
 /// Words that a mapping may not use, because with them it could recurse, loop without bound, read
 /// the clock or the environment, or end the process.
 const REFUSED_WORDS: &[&str] = &[
-    "def", "import", "include", "recurse", "repeat", "while", "until", "range", "input", "inputs",
-    "env", "now", "localtime", "mktime", "strflocaltime", "debug", "stderr", "halt", "halt_error",
-    "input_filename", "input_line_number", "combinations", "walk", "label",
+    "def",
+    "import",
+    "include",
+    "recurse",
+    "repeat",
+    "while",
+    "until",
+    "range",
+    "input",
+    "inputs",
+    "env",
+    "now",
+    "localtime",
+    "mktime",
+    "strflocaltime",
+    "debug",
+    "stderr",
+    "halt",
+    "halt_error",
+    "input_filename",
+    "input_line_number",
+    "combinations",
+    "walk",
+    "label",
 ];
 
 /// Why a mapping cannot be compiled or run. Never quotes the value it ran on.
@@ -249,13 +270,26 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_digits() {
-        assert_eq!(run("{a: .a, b: (.b | tostring)}", r#"{"a":1000.10,"b":1234.50}"#).unwrap(), r#"{"a":1000.10,"b":"1234.50"}"#);
+        assert_eq!(
+            run("{a: .a, b: (.b | tostring)}", r#"{"a":1000.10,"b":1234.50}"#).unwrap(),
+            r#"{"a":1000.10,"b":"1234.50"}"#
+        );
         assert_eq!(run(".", "123456789012345678901234567890").unwrap(), "123456789012345678901234567890");
     }
 
     #[test]
     fn words_that_reach_outside_or_loop_are_refused() {
-        for source in ["def f: f; f", "env", "$ENV", "now", "input", "repeat(.)", "[range(10)]", "\"\\(env)\"", "{a: [until(false; .)]}"] {
+        for source in [
+            "def f: f; f",
+            "env",
+            "$ENV",
+            "now",
+            "input",
+            "repeat(.)",
+            "[range(10)]",
+            "\"\\(env)\"",
+            "{a: [until(false; .)]}",
+        ] {
             assert!(matches!(Program::compile("test", source, &[]), Err(MappingError::Refused { .. })), "{source}");
         }
         assert!(Program::compile("test", "\"now and env\"", &[]).is_ok());

@@ -1,7 +1,9 @@
 //! The messages between stages: thin, versioned, and never more than what the next stage needs to
 //! find the state in the database. The first one alone carries a payload.
 
-use crate::ids::{CanonicalId, ConnectionId, DeliveryId, EntityName, EventId, FlowId, ObjectName, SenderEventId, SourceId, TenantId};
+use crate::ids::{
+    CanonicalId, ConnectionId, DeliveryId, EntityName, EventId, FlowId, ObjectName, SenderEventId, SourceId, TenantId,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;

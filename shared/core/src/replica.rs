@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_record_that_returns_to_old_content_is_seen() {
-        let events = [state(Some(1), 1, 1, b'A', false), state(Some(2), 2, 2, b'B', false), state(Some(3), 3, 3, b'A', false)];
+        let events =
+            [state(Some(1), 1, 1, b'A', false), state(Some(2), 2, 2, b'B', false), state(Some(3), 3, 3, b'A', false)];
         assert_eq!(decide(Some(&events[1]), &events[2]), Decision::Update);
         assert_eq!(play(&events), Some(events[2]));
     }

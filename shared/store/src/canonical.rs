@@ -233,7 +233,8 @@ impl<'a> Batch<'a> {
         }
         let mut versions: Vec<NewVersion<'a>> = new.into_values().collect();
         versions.sort_by_key(|version| version.canonical_id);
-        moved.retain(|key, _| !versions.iter().any(|version| version.canonical_id == key.0 && *version.entity == key.1));
+        moved
+            .retain(|key, _| !versions.iter().any(|version| version.canonical_id == key.0 && *version.entity == key.1));
         self.write_versions(transaction, &versions).await?;
         self.move_places(transaction, &moved).await?;
         self.write_waits(transaction, &results).await?;

@@ -20,7 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Gives the database secret, as JSON of the shape that RDS makes (`host`, `port`, `username`,
 /// `password`, `dbname`). It is asked for each new connection, so that a rotated password or a
 /// fresh token is used.
-pub type SecretSource = Arc<dyn Fn() -> BoxFuture<'static, Result<String, Box<dyn std::error::Error + Send + Sync>>> + Send + Sync>;
+pub type SecretSource =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<String, Box<dyn std::error::Error + Send + Sync>>> + Send + Sync>;
 
 /// How to connect, beside the secret.
 #[derive(Debug, Clone, Default)]
@@ -141,7 +142,11 @@ impl Database {
     }
 
     /// Runs one statement outside a transaction, in a snapshot of its own.
-    pub(crate) async fn query(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
         let mut guard = self.client().await?;
         Ok(guard.get()?.query_typed(sql, parameters).await?)
     }

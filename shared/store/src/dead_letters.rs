@@ -111,7 +111,8 @@ impl Database {
     /// [`StoreError`].
     pub async fn reentered(&self, letters: &[DeadLetter], now: Timestamp) -> Result<(), StoreError> {
         let queues: Vec<&str> = letters.iter().map(|letter| letter.queue.as_str()).collect();
-        let digests: Vec<Vec<u8>> = letters.iter().map(|letter| Sha256::digest(letter.body.as_bytes()).to_vec()).collect();
+        let digests: Vec<Vec<u8>> =
+            letters.iter().map(|letter| Sha256::digest(letter.body.as_bytes()).to_vec()).collect();
         let sql = format!(
             "UPDATE {CATALOG}.dead_letters d SET state = 'reentered', last_seen = $1
              FROM unnest($2::text[], $3::bytea[]) k (queue, digest)

@@ -61,7 +61,8 @@ impl Database {
         self.migrate_schema(CATALOG, "", CATALOG_MIGRATIONS, &mut report).await?;
         let sql = format!("SELECT tenant FROM {CATALOG}.tenants ORDER BY tenant");
         for row in self.query(&sql, &[]).await? {
-            let tenant = TenantId::parse(row.try_get::<_, String>(0)?).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            let tenant = TenantId::parse(row.try_get::<_, String>(0)?)
+                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
             self.migrate_schema(&tenant.schema_name(), tenant.as_str(), TENANT_MIGRATIONS, &mut report).await?;
         }
         Ok(report)
@@ -127,7 +128,7 @@ impl Database {
                     return Ok(false);
                 }
                 // Both are checked identifiers (`TenantId`), so they need no quoting.
-                let sql = migration.sql.replace("{schema}", &schema).replace("{tenant}", &tenant);
+                let sql = migration.sql.replace("{schema}", schema).replace("{tenant}", tenant);
                 transaction.batch_execute(&sql).await?;
             Ok(true)
         })

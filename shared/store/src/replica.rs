@@ -108,7 +108,12 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError`]; then nothing of the batch is registered.
-    pub async fn replicate(&self, tenant: &Tenant, now: Timestamp, incoming: &[Incoming]) -> Result<Vec<Registered>, StoreError> {
+    pub async fn replicate(
+        &self,
+        tenant: &Tenant,
+        now: Timestamp,
+        incoming: &[Incoming],
+    ) -> Result<Vec<Registered>, StoreError> {
         // The same message may be in a batch twice.
         let mut seen = HashSet::new();
         let unique: Vec<&Incoming> = incoming.iter().filter(|event| seen.insert(event.event)).collect();
@@ -129,7 +134,11 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn source_records(&self, tenant: &Tenant, keys: &[SourceRecordKey]) -> Result<Vec<SourceRecord>, StoreError> {
+    pub async fn source_records(
+        &self,
+        tenant: &Tenant,
+        keys: &[SourceRecordKey],
+    ) -> Result<Vec<SourceRecord>, StoreError> {
         let [connections, objects, source_ids] = columns(keys.iter());
         let sql = format!(
             "SELECT r.connection, r.object, r.source_id, r.source_version, r.arrived_at, r.placed_by, r.event, r.payload, r.deleted

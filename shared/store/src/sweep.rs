@@ -118,10 +118,7 @@ impl Database {
         let sql = sql.as_str();
         self.transaction(async |transaction| {
             let rows = transaction
-                .query_typed(
-                    sql,
-                    &[(&tenant.id.as_str(), Type::TEXT), (&now, Type::TIMESTAMPTZ), (&limit, Type::INT8)],
-                )
+                .query_typed(sql, &[(&tenant.id.as_str(), Type::TEXT), (&now, Type::TIMESTAMPTZ), (&limit, Type::INT8)])
                 .await?;
             let mut expired: BTreeMap<(Uuid, String), Expired> = BTreeMap::new();
             for row in &rows {

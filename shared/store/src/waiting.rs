@@ -31,7 +31,11 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn known_canonical(&self, tenant: &Tenant, ids: &[CanonicalId]) -> Result<HashSet<CanonicalId>, StoreError> {
+    pub async fn known_canonical(
+        &self,
+        tenant: &Tenant,
+        ids: &[CanonicalId],
+    ) -> Result<HashSet<CanonicalId>, StoreError> {
         if ids.is_empty() {
             return Ok(HashSet::new());
         }

@@ -113,9 +113,23 @@ impl Aws {
 }
 
 fn log_event(event: &Value) -> Option<LogEvent> {
-    Some(LogEvent {
-        id: event.get("eventId")?.as_str()?.to_owned(),
-        at_ms: event.get("timestamp")?.as_i64()?,
-        message: event.get("message")?.as_str()?.to_owned(),
-    })
+    let text = |name: &str| event.get(name).and_then(Value::as_str);
+    let (at_ms, message) = (event.get("timestamp")?.as_i64()?, text("message")?.to_owned());
+    // The emulator gives no ids. A function does not log the same line twice in one millisecond: it names its request.
+    let stream = text("logStreamName").unwrap_or_default();
+    let id = text("eventId").map_or_else(|| format!("{stream} {at_ms} {message}"), str::to_owned);
+    Some(LogEvent { id, at_ms, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_event_without_an_id_gets_one() {
+        let event = json!({ "logStreamName": "s", "timestamp": 5, "message": "m" });
+        assert_eq!(log_event(&event).unwrap().id, "s 5 m");
+        let event = json!({ "eventId": "e", "timestamp": 5, "message": "m" });
+        assert_eq!(log_event(&event).unwrap().id, "e");
+    }
 }

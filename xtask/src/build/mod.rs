@@ -16,7 +16,6 @@ use uuid::Uuid;
 use crate::{command::Tool, layout::Layout, progress::Progress};
 
 const PROFILE: &str = "local";
-const SIMULATORS_PACKAGE: &str = "fluxnex-simulators";
 const SIMULATORS: &str = "simulators";
 
 /// What was built.
@@ -75,7 +74,7 @@ pub async fn build(layout: &Layout, progress: &Progress) -> Result<Artifacts> {
         advice: "repair what the compiler names, then run the command again",
         output: Some(&messages),
     };
-    let result = tool.run(compile(layout, &functions), &step).await;
+    let result = tool.run(compile(layout), &step).await;
     step.finish(result)?;
     let text = fs::read_to_string(&messages).context("cannot read what cargo built")?;
     let mut binaries = executables(&text);
@@ -85,13 +84,11 @@ pub async fn build(layout: &Layout, progress: &Progress) -> Result<Artifacts> {
     step.finish(result)
 }
 
-fn compile(layout: &Layout, functions: &[String]) -> Command {
+fn compile(layout: &Layout) -> Command {
     let mut command = Command::new(cargo());
-    command.args(["build", "--bins", "--profile", PROFILE, "--message-format", "json-render-diagnostics"]);
-    command.args(["--package", SIMULATORS_PACKAGE]);
-    for function in functions {
-        command.args(["--package", function]);
-    }
+    // The whole workspace, because a selection would unify the features of dependencies otherwise, and
+    // build the AWS SDK once more than the tests do.
+    command.args(["build", "--workspace", "--profile", PROFILE, "--message-format", "json-render-diagnostics"]);
     command.current_dir(layout.root());
     command
 }

@@ -35,6 +35,13 @@ struct Look {
     rows: Vec<Count>,
 }
 
+impl Look {
+    /// What changes only when something got further: tries that fail again and again change the rest.
+    fn progress(&self) -> (u64, &BTreeMap<String, u64>, &BTreeMap<String, u64>, &[Count]) {
+        (self.counts.acknowledged, &self.counts.effects, &self.counts.receipts, &self.rows)
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum End {
@@ -62,7 +69,7 @@ pub async fn watch(control: &Control, aws: &Aws, database: &Client, progress: &P
             printed = Instant::now();
         }
         quiet = if is_quiet(&look) { quiet + 1 } else { 0 };
-        if look != last {
+        if look.progress() != last.progress() {
             moved = Instant::now();
         }
         let end =

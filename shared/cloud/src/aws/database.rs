@@ -95,8 +95,8 @@ mod tests {
     use crate::twin::InMemorySecrets;
     use aws_credential_types::Credentials;
     use aws_smithy_async::time::StaticTimeSource;
-    use std::time::{Duration, SystemTime};
     use serde_json::json;
+    use std::time::{Duration, SystemTime};
 
     async fn answered(auth: DatabaseAuth) -> Value {
         let secrets = InMemorySecrets::default();

@@ -28,15 +28,16 @@ type Connections = BTreeMap<ConnectionId, Connection>;
 pub(super) fn connection(connection: &Connection) -> Result<(), BundleError> {
     let at = |field: &str| format!("connections.{}{field}", connection.id);
     let compiled = connection.compiled().map_err(|error| BundleError::new(at(""), error))?;
-    compiled
-        .settings(&connection.definition.settings)
-        .map_err(|error| BundleError::new(at(".settings"), error))?;
+    compiled.settings(&connection.definition.settings).map_err(|error| BundleError::new(at(".settings"), error))?;
     let needs_secret = connection.manifest.credentials.values().any(|credential| !credential.optional);
     if needs_secret && connection.definition.secret.is_none() {
-        return Err(BundleError::new(at(".secret"), "the connector needs credentials: name the secret that holds them"));
+        return Err(BundleError::new(
+            at(".secret"),
+            "the connector needs credentials: name the secret that holds them",
+        ));
     }
     if connection.manifest.base_url.is_none() && connection.definition.base_url.is_none() {
-        let needs_url = connection.manifest.target.is_some() && connection.definition.settings.get("url").is_none();
+        let needs_url = connection.manifest.target.is_some() && !connection.definition.settings.contains_key("url");
         if needs_url {
             return Err(BundleError::new(at(".base_url"), "the connector has no address of its own: give one"));
         }
@@ -56,7 +57,10 @@ pub(super) fn flows(
         let objects = definition.requires.iter().enumerate().map(|(index, requirement)| {
             let at = format!("flows.{id}.requires.{index}");
             if !word(&requirement.name) {
-                return Err(BundleError::new(at, "`name` must be a lower-case word of letters, digits and underscores"));
+                return Err(BundleError::new(
+                    at,
+                    "`name` must be a lower-case word of letters, digits and underscores",
+                ));
             }
             let candidates: Vec<&ObjectName> = definitions
                 .values()

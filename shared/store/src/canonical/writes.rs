@@ -138,7 +138,11 @@ impl Batch<'_> {
 
     /// Every item of the batch ends the waits that its record had; those that still miss a parent
     /// wait anew, so that a newer version takes the place of an older one.
-    pub(super) async fn write_waits(&self, transaction: &Transaction<'_>, results: &[Stored]) -> Result<(), StoreError> {
+    pub(super) async fn write_waits(
+        &self,
+        transaction: &Transaction<'_>,
+        results: &[Stored],
+    ) -> Result<(), StoreError> {
         // A superseded event must not end the wait of the newer one.
         let current: Vec<_> = self
             .items

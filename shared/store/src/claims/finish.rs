@@ -245,7 +245,8 @@ impl Batch<'_> {
         let requests: Vec<&str> = made.iter().map(|(_, attempt)| attempt.request_digest.as_str()).collect();
         let request_bytes: Vec<i32> = made.iter().map(|(_, attempt)| size(attempt.request_bytes)).collect();
         let responses: Vec<Option<&str>> = made.iter().map(|(_, attempt)| attempt.response_digest.as_deref()).collect();
-        let response_bytes: Vec<Option<i32>> = made.iter().map(|(_, attempt)| attempt.response_bytes.map(size)).collect();
+        let response_bytes: Vec<Option<i32>> =
+            made.iter().map(|(_, attempt)| attempt.response_bytes.map(size)).collect();
         let sql = format!(
             "INSERT INTO {}.delivery_attempts (tenant, delivery, number, fence, outcome, status, reason, started_at,
                  duration_ms, request_digest, request_bytes, response_digest, response_bytes)

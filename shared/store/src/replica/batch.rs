@@ -125,11 +125,15 @@ impl Batch<'_> {
                 ],
             )
             .await?;
-        let taken: HashSet<EventId> =
-            taken.iter().map(|row| row.try_get(0).map(EventId)).collect::<Result<_, _>>()?;
+        let taken: HashSet<EventId> = taken.iter().map(|row| row.try_get(0).map(EventId)).collect::<Result<_, _>>()?;
         for (incoming, result) in self.incoming.iter().zip(results.iter_mut()) {
             if result.is_none() && !incoming.derived && !taken.contains(&incoming.event) {
-                *result = Some(Registered { event: incoming.event, state: EventState::Duplicate, reason: None, changed: None });
+                *result = Some(Registered {
+                    event: incoming.event,
+                    state: EventState::Duplicate,
+                    reason: None,
+                    changed: None,
+                });
             }
         }
         Ok(())
@@ -162,8 +166,11 @@ impl Batch<'_> {
                         object: object.clone(),
                         source_id: source_id.clone(),
                     };
-                    let place =
-                        Place { source_version: *source_version, arrived_at: incoming.arrived_at, event: incoming.event };
+                    let place = Place {
+                        source_version: *source_version,
+                        arrived_at: incoming.arrived_at,
+                        event: incoming.event,
+                    };
                     open.push((index, key, RecordState { place, content: *content, deleted: *deleted }));
                 }
             }

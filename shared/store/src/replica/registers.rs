@@ -29,8 +29,10 @@ impl Batch<'_> {
             IncomingRecord::State { object, source_id, .. } => Some((object.to_string(), source_id.to_string())),
             IncomingRecord::Unreadable { .. } => None,
         };
-        let objects: Vec<Option<String>> = new.iter().map(|(incoming, _)| record(incoming).map(|(object, _)| object)).collect();
-        let source_ids: Vec<Option<String>> = new.iter().map(|(incoming, _)| record(incoming).map(|(_, id)| id)).collect();
+        let objects: Vec<Option<String>> =
+            new.iter().map(|(incoming, _)| record(incoming).map(|(object, _)| object)).collect();
+        let source_ids: Vec<Option<String>> =
+            new.iter().map(|(incoming, _)| record(incoming).map(|(_, id)| id)).collect();
         let sources: Vec<&str> = new.iter().map(|(incoming, _)| incoming.source.as_str()).collect();
         let arrived: Vec<Timestamp> = new.iter().map(|(incoming, _)| incoming.arrived_at).collect();
         let states: Vec<&str> = new.iter().map(|(_, registered)| registered.state.as_str()).collect();

@@ -66,13 +66,18 @@ impl Batch<'_> {
                 ],
             )
             .await?;
-        let inserted = written.iter().map(|row| row.try_get::<_, bool>(0)).filter(|new| matches!(new, Ok(true))).count();
+        let inserted =
+            written.iter().map(|row| row.try_get::<_, bool>(0)).filter(|new| matches!(new, Ok(true))).count();
         let expected = rows.iter().filter(|(_, row)| !row.existed).count();
         // A row that appeared since the rows were locked was overwritten unread: start again.
         if inserted == expected { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
-    async fn confirm(&self, transaction: &Transaction<'_>, rows: &[(&SourceRecordKey, &Row)]) -> Result<(), StoreError> {
+    async fn confirm(
+        &self,
+        transaction: &Transaction<'_>,
+        rows: &[(&SourceRecordKey, &Row)],
+    ) -> Result<(), StoreError> {
         let [connections, objects, source_ids] = super::columns(rows.iter().map(|(key, _)| *key));
         let versions: Vec<Option<i64>> = rows.iter().map(|(_, row)| row.state.place.source_version).collect();
         let arrived: Vec<Timestamp> = rows.iter().map(|(_, row)| row.state.place.arrived_at).collect();

@@ -2,6 +2,12 @@
 //!
 //! `cargo xtask test` starts one and says where it is: `FLUXNEX_TEST_POSTGRES` is its URL,
 //! `FLUXNEX_TEST_CA` the certificate to trust.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends at what it did not expect"
+)]
 
 mod deliveries;
 mod migrations;

@@ -18,9 +18,16 @@ fn key(incoming: &Incoming, object: &str, id: &str) -> SourceRecordKey {
     }
 }
 
-pub(crate) async fn stored(fixture: &Fixture, incoming: &Incoming, object: &str, id: &str, content: &str, parents: Vec<Parent>) -> Stored {
+pub(crate) async fn stored(
+    fixture: &Fixture,
+    incoming: &Incoming,
+    object: &str,
+    id: &str,
+    content: &str,
+    parents: Vec<Parent>,
+) -> Stored {
     let key = key(incoming, object, id);
-    let record = fixture.database.source_records(&fixture.tenant, &[key.clone()]).await.unwrap().remove(0);
+    let record = fixture.database.source_records(&fixture.tenant, std::slice::from_ref(&key)).await.unwrap().remove(0);
     let data = json!({ "content": content }).to_string();
     let (entity, flow) = if object == ACCOUNT { ("customer", "customers") } else { ("invoice", "invoices") };
     let item = Normalised {
@@ -76,7 +83,8 @@ async fn versions_count_changes_and_a_repeated_event_repeats_its_version() {
     let third = event(ACCOUNT, "c", Some(3), "C", 3);
     fixture.database.replicate(&fixture.tenant, now(), std::slice::from_ref(&third)).await.unwrap();
     assert_eq!(stored(&fixture, &third, ACCOUNT, "c", "C", vec![]).await, Stored::Version(2));
-    let states = fixture.texts("SELECT state FROM {schema}.event_states WHERE flow = 'customers' ORDER BY arrived_at").await;
+    let states =
+        fixture.texts("SELECT state FROM {schema}.event_states WHERE flow = 'customers' ORDER BY arrived_at").await;
     assert_eq!(states, ["superseded", "unchanged", "processing"]);
 }
 
@@ -113,7 +121,8 @@ async fn a_wait_that_lasts_too_long_fails_visibly() {
     let incoming = event(INVOICE, "i", Some(1), "A", 1);
     fixture.database.replicate(&fixture.tenant, now(), std::slice::from_ref(&incoming)).await.unwrap();
     wait(&fixture, &incoming, "i", "c").await;
-    let stranded = fixture.database.stranded(&fixture.tenant, now(), now() + SignedDuration::from_hours(1), 10).await.unwrap();
+    let stranded =
+        fixture.database.stranded(&fixture.tenant, now(), now() + SignedDuration::from_hours(1), 10).await.unwrap();
     assert!(stranded.records.is_empty() && stranded.has_work, "who waits for a missing parent is not stranded");
     assert!(fixture.database.expire_waits(&fixture.tenant, now(), 10).await.unwrap().is_empty());
     let later = now() + SignedDuration::from_hours(2);

@@ -73,7 +73,17 @@ async fn batches_side_by_side_agree() {
     let other = crate::support::database();
     for round in 0..10_i64 {
         let batch = |version: i64| -> Vec<Incoming> {
-            (0..20).map(|record| event(INVOICE, &record.to_string(), Some(round * 10 + version), &format!("{round}-{version}"), version)).collect()
+            (0..20)
+                .map(|record| {
+                    event(
+                        INVOICE,
+                        &record.to_string(),
+                        Some(round * 10 + version),
+                        &format!("{round}-{version}"),
+                        version,
+                    )
+                })
+                .collect()
         };
         let (mut low, high) = (batch(1), batch(2));
         low.reverse();
@@ -83,7 +93,8 @@ async fn batches_side_by_side_agree() {
         );
         one.unwrap();
         two.unwrap();
-        let wrong = format!("SELECT source_id FROM {{schema}}.source_records WHERE source_version <> {}", round * 10 + 2);
+        let wrong =
+            format!("SELECT source_id FROM {{schema}}.source_records WHERE source_version <> {}", round * 10 + 2);
         assert_eq!(fixture.texts(&wrong).await, Vec::<String>::new(), "round {round}");
     }
 }
@@ -101,9 +112,12 @@ fn any_order_repetition_and_batching_gives_the_same_replica() {
                 plan.iter()
                     .enumerate()
                     .map(|(index, (version, arrived, content, order, size))| {
-                        let mut event = event(INVOICE, &format!("{name}-{suffix}"), *version, &content.to_string(), *arrived);
+                        let mut event =
+                            event(INVOICE, &format!("{name}-{suffix}"), *version, &content.to_string(), *arrived);
                         // Ids decide between equal stamps, so both plays need the same ones in the same order.
-                        event.event = EventId(Uuid::from_u128((suffix.as_u128() & !0xffff) | index as u128 * 2 | u128::from(name == "b")));
+                        event.event = EventId(Uuid::from_u128(
+                            (suffix.as_u128() & !0xffff) | (index as u128 * 2) | u128::from(name == "b"),
+                        ));
                         (event, *order, *size)
                     })
                     .collect()

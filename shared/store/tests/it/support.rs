@@ -96,7 +96,9 @@ impl Fixture {
         let config: tokio_postgres::Config = url.parse().unwrap();
         let mut roots = rustls::RootCertStore::empty();
         let pem = std::fs::read(variable("FLUXNEX_TEST_CA")).unwrap();
-        for certificate in <rustls::pki_types::CertificateDer<'_> as rustls::pki_types::pem::PemObject>::pem_slice_iter(&pem) {
+        for certificate in
+            <rustls::pki_types::CertificateDer<'_> as rustls::pki_types::pem::PemObject>::pem_slice_iter(&pem)
+        {
             roots.add(certificate.unwrap()).unwrap();
         }
         let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
