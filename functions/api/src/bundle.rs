@@ -25,6 +25,7 @@ impl Api {
         }
         let manifests = manifests(&bundle)?;
         check(&bundle, &manifests)?;
+        own_secrets(&bundle, &self.profile)?;
         let applied = self.store(&bundle, &manifests, &actor).await?;
         self.publish(&bundle, &manifests, applied.version).await?;
         let body = json!({ "tenant": tenant, "version": applied.version, "changed": applied.changed });
@@ -131,6 +132,25 @@ fn check(bundle: &Bundle, manifests: &BTreeMap<ConnectionId, Manifest>) -> Resul
     Configuration::assemble(bundle.tenant.clone(), 0, connections, bundle.flows.clone(), notifications)
         .and_then(|configuration| configuration.check())
         .map_err(|error| invalid(vec![error.to_string()]))
+}
+
+/// A tenant may name its own secrets only: whoever applies a bundle could use another tenant's
+/// credentials otherwise.
+fn own_secrets(bundle: &Bundle, profile: &str) -> Result<(), Problem> {
+    let own = format!("fluxnex/{profile}/connections/{}/", bundle.tenant);
+    let errors: Vec<String> = bundle
+        .connections
+        .iter()
+        .filter(|(_, definition)| definition.secret.as_ref().is_some_and(|secret| !is_below(secret, &own)))
+        .map(|(id, _)| format!("connections.{id}.secret: its name must begin with {own}"))
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(invalid(errors)) }
+}
+
+fn is_below(secret: &str, folder: &str) -> bool {
+    secret.strip_prefix(folder).is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    })
 }
 
 fn invalid(errors: Vec<String>) -> Problem {

@@ -27,6 +27,8 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Name of the function that makes a tenant's schema.
     pub migrate: String,
+    /// The deployment profile: part of the names of secrets.
+    pub profile: String,
 }
 
 impl Api {

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             functions: clients.functions(MIGRATION),
             clock: Arc::new(SystemClock),
             migrate: settings.text("MIGRATE_FUNCTION")?.to_owned(),
+            profile: settings.text("PROFILE")?.to_owned(),
         };
         Ok(async move |request: ApiGatewayV2httpRequest, invocation: Invocation| {
             Ok::<_, Infallible>(stage.handle(request, &invocation).await)

@@ -12,10 +12,11 @@ use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{MAX_DELAY, OutgoingMessage, QueueUrl, Queues};
 use fluxnex_connect::Engine;
-use fluxnex_core::message::{Notification, NotificationKind, V1, Wake, WakeMessage, by_tenant};
+use fluxnex_core::ledger::Turn;
+use fluxnex_core::message::{Notification, V1, Wake, WakeMessage, by_tenant};
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
 use fluxnex_lambda::{Deadline, TimeScale};
-use fluxnex_store::{Claim, Claimed, Finish, Finished, StoreError, Tenant, Tenants};
+use fluxnex_store::{Claim, Claimed, Finish, Finished, StoreError, Tenant, Tenants, UntoldFailure};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ const RESERVE: Duration = Duration::from_secs(3);
 const LEAST_TIME: Duration = Duration::from_secs(2);
 /// How much longer a claim is trusted than its invocation can live.
 const CLAIM_MARGIN: Duration = Duration::from_secs(5);
+
+/// Most failures that one invocation tells of.
+const MOST_TOLD: i64 = 100;
 
 /// What the stage needs.
 pub struct Deliver {
@@ -70,21 +74,30 @@ impl Deliver {
         }
         let mut shares = Vec::new();
         for (id, members) in by_tenant(works.iter().map(|work| &work.message)) {
-            match self.tenants.get(id, self.clock.now()).await {
-                Ok(tenant) => shares.push(self.claim(tenant, members, deadline).await?),
-                Err(error @ StoreError::UnknownTenant(_)) => {
-                    for (place, _) in members {
-                        set(&mut outcomes, place, Outcome::retry(error.to_string()));
-                    }
-                }
-                Err(error) => return Err(batch_error(&error)),
+            // One tenant's trouble is not another's: what was claimed for them must still be sent.
+            let places: Vec<usize> = members.iter().map(|(place, _)| *place).collect();
+            let claimed = match self.tenants.get(id, self.clock.now()).await {
+                Ok(tenant) => self.claim(tenant, members, deadline).await,
+                Err(error) => Err(batch_error(&error)),
+            };
+            match claimed {
+                Ok(share) => shares.push(share),
+                Err(error) => come_again(&mut outcomes, places, &error),
             }
         }
         let time = deadline.remaining().saturating_sub(RESERVE);
         let sent = join_all(shares.iter().map(|share| self.send(share, time))).await;
         for (share, finished) in shares.iter().zip(sent) {
-            self.write_down(&share.tenant, &finished).await?;
-            self.come_back(share).await?;
+            let places = share.members.iter().map(|(place, _)| *place);
+            if let Err(error) = self.write_down(share, &finished).await {
+                // The claims run out, and are settled under the same idempotency keys.
+                come_again(&mut outcomes, places, &error);
+                continue;
+            }
+            if let Err(error) = self.come_back(share).await {
+                come_again(&mut outcomes, places, &error);
+                continue;
+            }
             for ((place, message), claimed) in share.members.iter().zip(&share.claimed) {
                 set(&mut outcomes, *place, describe(message, claimed, &finished));
             }
@@ -129,11 +142,12 @@ impl Deliver {
         Finished { delivery: claim.delivery, fence: claim.fence, attempt_number: claim.attempt, attempt, finish }
     }
 
-    /// Writes the outcomes down, then wakes who may go on, tells of failures, and sets alarms.
-    async fn write_down(&self, tenant: &Tenant, finished: &[Finished]) -> Result<(), BatchError> {
+    /// Writes the outcomes down, then wakes who may go on, sets alarms, and tells of failures.
+    async fn write_down(&self, share: &Share<'_>, finished: &[Finished]) -> Result<(), BatchError> {
         if finished.is_empty() {
             return Ok(());
         }
+        let tenant = &share.tenant;
         let now = self.clock.now();
         let next = self.tenants.database().finish(tenant, now, finished).await.map_err(|error| batch_error(&error))?;
         let mut wakes: BTreeMap<&QueueUrl, Vec<OutgoingMessage>> = BTreeMap::new();
@@ -148,18 +162,6 @@ impl Deliver {
         for (queue, messages) in wakes {
             self.queues.send(queue, messages).await.map_err(BatchError::infrastructure)?;
         }
-        let failed: Vec<OutgoingMessage> = finished
-            .iter()
-            .filter_map(|finished| match &finished.finish {
-                Finish::Failed { reason, .. } => Some(failure(tenant, finished, reason, now)),
-                _ => None,
-            })
-            .map(|message| OutgoingMessage::json(&message).map(|message| message.group(tenant.id().as_str())))
-            .collect::<Result<_, _>>()
-            .map_err(BatchError::poisoned)?;
-        if !failed.is_empty() {
-            self.queues.send(&self.notification_delivery, failed).await.map_err(BatchError::infrastructure)?;
-        }
         let times: BTreeMap<_, _> = finished
             .iter()
             .filter_map(|finished| match &finished.finish {
@@ -167,7 +169,35 @@ impl Deliver {
                 _ => None,
             })
             .collect();
-        self.set_alarms(tenant, &times).await
+        self.set_alarms(tenant, &times).await?;
+        if finished.iter().any(|finished| matches!(finished.finish, Finish::Failed { .. })) {
+            self.tell(tenant).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells of the failures that nobody was told of, and then notes that it did.
+    async fn tell(&self, tenant: &Tenant) -> Result<(), BatchError> {
+        let database = self.tenants.database();
+        let now = self.clock.now();
+        let untold = database.untold_failures(tenant, later(now, CLAIM_MARGIN), MOST_TOLD).await;
+        let untold = untold.map_err(|error| batch_error(&error))?;
+        let messages = untold
+            .iter()
+            .map(|failure| {
+                let UntoldFailure { delivery, attempt, target, record, reason } = failure;
+                let message =
+                    Notification::delivery_failed(tenant.id(), *delivery, *attempt, target, record, reason, now);
+                OutgoingMessage::json(&message).map(|message| message.group(tenant.id().as_str()))
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(BatchError::poisoned)?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.queues.send(&self.notification_delivery, messages).await.map_err(BatchError::infrastructure)?;
+        let told: Vec<_> = untold.iter().map(|failure| failure.delivery).collect();
+        database.told(tenant, &told).await.map_err(|error| batch_error(&error))
     }
 
     /// Retries are few; their wakes are made of the ledger's keys, so that they survive any change.
@@ -191,7 +221,12 @@ impl Deliver {
             Claimed::NotBefore(at) => Some((message.wake.clone(), *at)),
             _ => None,
         });
-        self.delay(&share.tenant, early.collect()).await
+        self.delay(&share.tenant, early.collect()).await?;
+        // Whoever wrote the failure of a held key down may have died before it told.
+        if share.claimed.iter().any(|claimed| matches!(claimed, Claimed::Waits(Turn::Held))) {
+            self.tell(&share.tenant).await?;
+        }
+        Ok(())
     }
 
     /// Lets wakes come back through the delay queue; what is further away is found when it is due.
@@ -212,24 +247,15 @@ impl Deliver {
     }
 }
 
-fn failure(tenant: &Tenant, finished: &Finished, reason: &str, now: Timestamp) -> Notification {
-    Notification {
-        v: V1,
-        tenant: tenant.id().clone(),
-        id: uuid::Uuid::new_v5(&finished.delivery.0, finished.fence.as_bytes()),
-        kind: NotificationKind::DeliveryFailed,
-        at: now,
-        event: None,
-        delivery: Some(finished.delivery),
-        connection: None,
-        record: None,
-        reason: reason.to_owned(),
-    }
-}
-
 fn later(now: Timestamp, wait: Duration) -> Timestamp {
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
     now.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+fn come_again(outcomes: &mut [Outcome], places: impl IntoIterator<Item = usize>, error: &BatchError) {
+    for place in places {
+        set(outcomes, place, Outcome::retry(error.to_string()));
+    }
 }
 
 fn set(outcomes: &mut [Outcome], place: usize, outcome: Outcome) {

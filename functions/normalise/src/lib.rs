@@ -10,7 +10,7 @@ use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
 use fluxnex_core::event::FlowOutcome;
-use fluxnex_core::ids::{CanonicalId, TenantId};
+use fluxnex_core::ids::{CanonicalId, EntityName, FlowId, TenantId};
 use fluxnex_core::message::{Notification, NotificationKind, RecordChanged, RecordNormalised, V1, by_tenant};
 use fluxnex_lambda::TimeScale;
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
@@ -162,6 +162,9 @@ impl Normalise {
                 _ => {}
             }
         }
+        for message in self.unchanged(tenant, items, stored).await? {
+            normalised.push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(group));
+        }
         let waiters = self.tenants.database().waiters(tenant, &parents).await.map_err(|error| batch_error(&error))?;
         let released = waiters
             .iter()
@@ -176,6 +179,37 @@ impl Normalise {
             }
         }
         Ok(())
+    }
+
+    /// The stored versions that events found unchanged. The event that made such a version was ended
+    /// by the newer one, perhaps before its message was sent: the version goes on once more.
+    async fn unchanged(
+        &self,
+        tenant: &Tenant,
+        items: &[Normalised],
+        stored: &[Stored],
+    ) -> Result<Vec<RecordNormalised>, BatchError> {
+        let flows: HashMap<(EntityName, CanonicalId), FlowId> = items
+            .iter()
+            .zip(stored)
+            .filter_map(|(item, stored)| match (&item.work, stored) {
+                (NormalisedWork::Store { entity, canonical_id, .. }, Stored::Ended(FlowOutcome::Unchanged)) => {
+                    Some(((entity.clone(), *canonical_id), item.flow.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        if flows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<(EntityName, CanonicalId)> = flows.keys().cloned().collect();
+        let rows = self.tenants.database().canonical_records(tenant, &keys).await.map_err(|error| batch_error(&error))?;
+        let message = |row: fluxnex_store::CanonicalRow| {
+            let flow = flows.get(&(row.entity.clone(), row.canonical_id))?.clone();
+            let (entity, canonical_id, version, event) = (row.entity, row.canonical_id, row.version, row.event);
+            Some(RecordNormalised { v: V1, tenant: tenant.id().clone(), flow, entity, canonical_id, version, event })
+        };
+        Ok(rows.into_iter().filter_map(message).collect())
     }
 
     /// The messages of which a missing parent is here by now.

@@ -69,9 +69,6 @@ impl Replicate {
         let mut owners: Vec<usize> = Vec::with_capacity(members.len());
         for (place, message) in members {
             match read::incoming(&tenant, message, self.objects.as_ref()).await {
-                Ok(records) if records.is_empty() => {
-                    outcomes.push((*place, describe(message, Outcome::done("of no concern"))));
-                }
                 Ok(records) => {
                     owners.resize(owners.len() + records.len(), *place);
                     incoming.extend(records);
@@ -134,7 +131,7 @@ impl Replicate {
 fn failure(tenant: &Tenant, incoming: &Incoming, reason: String) -> Notification {
     let record = match &incoming.record {
         IncomingRecord::State { object, source_id, .. } => Some(format!("{object} {source_id}")),
-        IncomingRecord::Unreadable { .. } => None,
+        IncomingRecord::Nothing | IncomingRecord::Unreadable { .. } => None,
     };
     Notification {
         v: V1,

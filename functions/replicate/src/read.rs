@@ -48,6 +48,9 @@ pub(crate) async fn incoming(
         Ok(records) => records,
         Err(error) => return Ok(vec![unreadable(message, &error.to_string())]),
     };
+    if records.is_empty() {
+        return Ok(vec![of(message, IncomingRecord::Nothing, None)]);
+    }
     let single = records.len() == 1;
     Ok(records
         .into_iter()

@@ -7,7 +7,7 @@ use fluxnex_core::ids::TenantId;
 use fluxnex_core::message::{Notification, NotificationKind, SweepTenant, V1, WakeMessage};
 use fluxnex_lambda::batch::{self, BatchError, Outcome, Work};
 use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent};
-use fluxnex_store::{Expired, StoreError, Stranded, Tenant};
+use fluxnex_store::{Expired, StoreError, Stranded, Tenant, UntoldFailure};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -73,7 +73,9 @@ impl Sweep {
             Err(error) => return Err(error.into()),
         };
         let database = self.tenants.database();
-        let expired = database.expire_waits(&tenant, now, MOST_PER_PASS).await?;
+        let expired = database.expired_waits(&tenant, now, MOST_PER_PASS).await?;
+        self.tell_of_waits(&tenant, &expired, now).await?;
+        database.end_waits(&tenant, &expired).await?;
         let idle_since = earlier(now, self.time_scale.scale(IDLE));
         let stranded = database.stranded(&tenant, now, idle_since, MOST_PER_PASS).await?;
         database.forget_event_ids(&tenant, now, MOST_PER_PASS).await?;
@@ -84,17 +86,18 @@ impl Sweep {
             expired.len()
         );
         let has_work = stranded.has_work;
-        self.tell(&tenant, &expired, now).await?;
+        self.tell_of_failures(&tenant, idle_since, now).await?;
         self.let_in_again(&tenant, stranded).await?;
-        if let Some(marker) = marker
-            && !has_work
-        {
-            self.control.clear_busy(id, marker.revision, now).await?;
+        match marker {
+            Some(marker) if !has_work => drop(self.control.clear_busy(id, marker.revision, now).await?),
+            // Found by the round over all tenants: from here on it is looked at each minute.
+            None if has_work => self.control.mark_busy(id, now).await?,
+            _ => {}
         }
         Ok(Outcome::done(words))
     }
 
-    async fn tell(&self, tenant: &Tenant, expired: &[Expired], now: Timestamp) -> Result<(), BoxError> {
+    async fn tell_of_waits(&self, tenant: &Tenant, expired: &[Expired], now: Timestamp) -> Result<(), BoxError> {
         let messages = expired
             .iter()
             .map(|expired| {
@@ -117,6 +120,26 @@ impl Sweep {
             self.queues.send(&self.notification_delivery, messages).await?;
         }
         Ok(())
+    }
+
+    /// Tells of failed deliveries of which whoever wrote them down died before telling.
+    async fn tell_of_failures(&self, tenant: &Tenant, idle_since: Timestamp, now: Timestamp) -> Result<(), BoxError> {
+        let failures = self.tenants.database().untold_failures(tenant, idle_since, MOST_PER_PASS).await?;
+        let messages = failures
+            .iter()
+            .map(|failure| {
+                let UntoldFailure { delivery, attempt, target, record, reason } = failure;
+                let message =
+                    Notification::delivery_failed(tenant.id(), *delivery, *attempt, target, record, reason, now);
+                Ok(OutgoingMessage::json(&message)?.group(tenant.id().as_str()))
+            })
+            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.queues.send(&self.notification_delivery, messages).await?;
+        let told: Vec<_> = failures.iter().map(|failure| failure.delivery).collect();
+        Ok(self.tenants.database().told(tenant, &told).await?)
     }
 
     async fn let_in_again(&self, tenant: &Tenant, stranded: Stranded) -> Result<(), BoxError> {

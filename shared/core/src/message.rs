@@ -189,6 +189,34 @@ pub struct Notification {
     pub reason: String,
 }
 
+impl Notification {
+    /// The news that attempt number `attempt` of a delivery was its last. Whoever tells it, and
+    /// however often, it has the same id.
+    #[must_use]
+    pub fn delivery_failed(
+        tenant: &TenantId,
+        delivery: DeliveryId,
+        attempt: u32,
+        target: &ConnectionId,
+        record: &str,
+        reason: &str,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            v: V1,
+            tenant: tenant.clone(),
+            id: Uuid::new_v5(&delivery.0, &attempt.to_be_bytes()),
+            kind: NotificationKind::DeliveryFailed,
+            at,
+            event: None,
+            delivery: Some(delivery),
+            connection: Some(target.clone()),
+            record: Some(record.to_owned()),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
 /// What a notification is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum NotificationKind {

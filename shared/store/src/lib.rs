@@ -29,6 +29,6 @@ pub use error::StoreError;
 pub use ledger::{NewDelivery, Routed};
 pub use migrations::{MigrationReport, newest_catalog_migration, newest_tenant_migration};
 pub use replica::{Incoming, IncomingRecord, Registered, SourceRecord, SourceRecordKey};
-pub use sweep::{Expired, Stranded};
+pub use sweep::{Expired, Stranded, UntoldFailure};
 pub use tenant::{Tenant, Tenants};
 pub use waiting::MissingParent;

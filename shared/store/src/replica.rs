@@ -54,6 +54,8 @@ pub enum IncomingRecord {
         /// The record as JSON text.
         payload: String,
     },
+    /// No record: what the sender tells of is of no concern.
+    Nothing,
     /// Nothing that the connector understands.
     Unreadable {
         /// Why, in words that quote no content.

@@ -7,9 +7,9 @@ use crate::error::StoreError;
 use crate::tenant::Tenant;
 use crate::waiting::record_changed;
 use fluxnex_core::event::FlowOutcome;
-use fluxnex_core::ids::EventId;
+use fluxnex_core::ids::{ConnectionId, DeliveryId, EventId, FlowId};
 use fluxnex_core::message::{RecordChanged, Wake};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -30,11 +30,31 @@ pub struct Stranded {
 pub struct Expired {
     /// The event.
     pub event: EventId,
+    /// The flow that it waited in.
+    pub flow: FlowId,
     /// The record, for people.
     pub record: String,
     /// Why it failed.
     pub reason: String,
 }
+
+/// A failed delivery that nobody was told of.
+#[derive(Debug, Clone)]
+pub struct UntoldFailure {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Number of its last attempt.
+    pub attempt: u32,
+    /// The target.
+    pub target: ConnectionId,
+    /// The record, for people.
+    pub record: String,
+    /// Why it failed.
+    pub reason: String,
+}
+
+/// Somewhat longer than the hour between two rounds over all tenants.
+const FULL_ROUND: SignedDuration = SignedDuration::from_mins(70);
 
 impl Database {
     /// Finds what of a tenant made no progress since `idle_since`, at most `limit` of each kind,
@@ -90,11 +110,23 @@ impl Database {
              WHERE d.delivery = k.delivery RETURNING d.target, d.ordering_key"
         );
         let wakes = self.query(&sql, &parameters).await?;
+        // What waits for something that wakes it, or for longer than until the next full round, is no
+        // reason to look again each minute.
+        let next_round = now + FULL_ROUND;
         let sql = format!(
-            "SELECT EXISTS (SELECT 1 FROM {schema}.in_flight WHERE tenant = $1)
-                 OR EXISTS (SELECT 1 FROM {schema}.deliveries WHERE tenant = $1 AND state IN ('pending', 'sending'))"
+            "SELECT EXISTS (
+                     SELECT 1 FROM {schema}.in_flight i WHERE i.tenant = $1 AND NOT EXISTS (
+                         SELECT 1 FROM {schema}.waiting_records w
+                         WHERE w.connection = i.connection AND w.object = i.object AND w.source_id = i.source_id
+                           AND w.flow = i.flow AND w.deadline > $2))
+                 OR EXISTS (
+                     SELECT 1 FROM {schema}.deliveries d WHERE d.tenant = $1
+                       AND ((d.state = 'pending' AND d.blocked_on IS NULL AND d.next_attempt_at <= $2)
+                            OR d.state = 'sending' OR d.untold))"
         );
-        let has_work = self.query(&sql, &[(&tenant.id.as_str(), Type::TEXT)]).await?;
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&tenant.id.as_str(), Type::TEXT), (&next_round, Type::TIMESTAMPTZ)];
+        let has_work = self.query(&sql, &parameters).await?;
         Ok(Stranded {
             records: records.iter().map(|row| record_changed(tenant, row)).collect::<Result<_, _>>()?,
             wakes: wakes.iter().map(|row| wake(tenant, row)).collect::<Result<_, _>>()?,
@@ -102,45 +134,120 @@ impl Database {
         })
     }
 
-    /// Ends the waits whose deadline has passed: their events fail visibly.
+    /// The waits whose deadline has passed. They are to be told of, and then ended by
+    /// [`end_waits`](Self::end_waits): told twice after a crash, with the same id, but never not told.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn expire_waits(&self, tenant: &Tenant, now: Timestamp, limit: i64) -> Result<Vec<Expired>, StoreError> {
+    pub async fn expired_waits(&self, tenant: &Tenant, now: Timestamp, limit: i64) -> Result<Vec<Expired>, StoreError> {
         let sql = format!(
-            "DELETE FROM {schema}.waiting_records w
-             USING (SELECT connection, object, source_id, flow FROM {schema}.waiting_records
-                    WHERE tenant = $1 AND deadline <= $2 ORDER BY deadline LIMIT $3 FOR UPDATE SKIP LOCKED) k
-             WHERE w.connection = k.connection AND w.object = k.object AND w.source_id = k.source_id AND w.flow = k.flow
-             RETURNING w.event, w.flow, w.object, w.source_id, w.parent_entity, w.parent_source_id, w.connection",
-            schema = tenant.schema()
+            "SELECT DISTINCT ON (event, flow) event, flow, object, source_id, parent_entity, parent_source_id, connection
+             FROM (SELECT * FROM {}.waiting_records WHERE tenant = $1 AND deadline <= $2 ORDER BY deadline LIMIT $3) w
+             ORDER BY event, flow",
+            tenant.schema()
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&tenant.id.as_str(), Type::TEXT), (&now, Type::TIMESTAMPTZ), (&limit, Type::INT8)];
+        let mut expired = Vec::new();
+        for row in &self.query(&sql, &parameters).await? {
+            let texts: Vec<String> = (1..7).map(|column| row.try_get(column)).collect::<Result<_, _>>()?;
+            let [flow, object, source_id, parent_entity, parent_id, connection] = texts.as_slice() else { continue };
+            expired.push(Expired {
+                event: EventId(row.try_get(0)?),
+                flow: FlowId::parse(flow.as_str()).map_err(|error| StoreError::Unreadable(error.to_string()))?,
+                record: format!("{object} {source_id}"),
+                reason: format!("{parent_entity} {parent_id} of {connection} did not arrive in time"),
+            });
+        }
+        Ok(expired)
+    }
+
+    /// Ends waits: their events fail visibly. One whose parent came meanwhile goes on instead.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_waits(&self, tenant: &Tenant, expired: &[Expired]) -> Result<(), StoreError> {
+        if expired.is_empty() {
+            return Ok(());
+        }
+        let events: Vec<Uuid> = expired.iter().map(|expired| expired.event.0).collect();
+        let flows: Vec<&str> = expired.iter().map(|expired| expired.flow.as_str()).collect();
+        let sql = format!(
+            "DELETE FROM {}.waiting_records w USING unnest($2::uuid[], $3::text[]) k (event, flow)
+             WHERE w.tenant = $1 AND w.event = k.event AND w.flow = k.flow RETURNING w.event, w.flow",
+            tenant.schema()
         );
         let sql = sql.as_str();
+        let (events, flows) = (&events, &flows);
         self.transaction(async |transaction| {
-            let rows = transaction
-                .query_typed(sql, &[(&tenant.id.as_str(), Type::TEXT), (&now, Type::TIMESTAMPTZ), (&limit, Type::INT8)])
-                .await?;
-            let mut expired: BTreeMap<(Uuid, String), Expired> = BTreeMap::new();
+            let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+                [(&tenant.id.as_str(), Type::TEXT), (events, Type::UUID_ARRAY), (flows, Type::TEXT_ARRAY)];
+            let rows = transaction.query_typed(sql, &parameters).await?;
+            let mut ended: BTreeSet<(Uuid, String)> = BTreeSet::new();
             for row in &rows {
-                let texts: Vec<String> = (1..7).map(|column| row.try_get(column)).collect::<Result<_, _>>()?;
-                let [flow, object, source_id, parent_entity, parent_id, connection] = texts.as_slice() else {
-                    continue;
-                };
-                let event: Uuid = row.try_get(0)?;
-                let reason = format!("{parent_entity} {parent_id} of {connection} did not arrive in time");
-                let record = format!("{object} {source_id}");
-                expired.insert((event, flow.clone()), Expired { event: EventId(event), record, reason });
+                ended.insert((row.try_get(0)?, row.try_get(1)?));
             }
             let ends: BTreeMap<(Uuid, &str), String> = expired
                 .iter()
-                .map(|((event, flow), expired)| {
-                    ((*event, flow.as_str()), end(FlowOutcome::Failed, Some(&expired.reason)))
+                .filter(|expired| ended.contains(&(expired.event.0, expired.flow.to_string())))
+                .map(|expired| {
+                    let outcome = end(FlowOutcome::Failed, Some(&expired.reason));
+                    ((expired.event.0, expired.flow.as_str()), outcome)
                 })
                 .collect();
-            end_events(transaction, tenant, &ends).await?;
-            Ok(expired.into_values().collect())
+            end_events(transaction, tenant, &ends).await
         })
         .await
+    }
+
+    /// Failed deliveries that nobody was told of since `idle_since`: whoever wrote the failure down
+    /// died before it told.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn untold_failures(
+        &self,
+        tenant: &Tenant,
+        idle_since: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<UntoldFailure>, StoreError> {
+        let sql = format!(
+            "SELECT delivery, attempts, target, entity, canonical_id, coalesce(reason, '')
+             FROM {}.deliveries WHERE tenant = $1 AND untold AND updated_at < $2 ORDER BY updated_at LIMIT $3",
+            tenant.schema()
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&tenant.id.as_str(), Type::TEXT), (&idle_since, Type::TIMESTAMPTZ), (&limit, Type::INT8)];
+        let rows = self.query(&sql, &parameters).await?;
+        rows.iter()
+            .map(|row| {
+                let target = ConnectionId::parse(row.try_get::<_, String>(2)?);
+                let (entity, record): (String, Uuid) = (row.try_get(3)?, row.try_get(4)?);
+                Ok(UntoldFailure {
+                    delivery: DeliveryId(row.try_get(0)?),
+                    attempt: u32::try_from(row.try_get::<_, i32>(1)?).unwrap_or_default(),
+                    target: target.map_err(|error| StoreError::Unreadable(error.to_string()))?,
+                    record: format!("{entity} {record}"),
+                    reason: row.try_get(5)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Notes that people were told of failed deliveries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn told(&self, tenant: &Tenant, deliveries: &[DeliveryId]) -> Result<(), StoreError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.0).collect();
+        let sql = format!(
+            "UPDATE {}.deliveries SET untold = false WHERE tenant = $1 AND delivery = ANY($2)",
+            tenant.schema()
+        );
+        self.query(&sql, &[(&tenant.id.as_str(), Type::TEXT), (&ids, Type::UUID_ARRAY)]).await.map(drop)
     }
 
     /// Forgets event ids whose time is over, at most `limit`.

@@ -47,7 +47,7 @@ pub fn decoded<M: DeserializeOwned>(messages: &[OutgoingMessage]) -> Vec<M> {
     messages.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect()
 }
 
-/// Runs a stage on a batch as its function does; gives the places of the messages that come back.
+/// Runs a stage on a batch as its function does; gives the places of the messages that come back, sorted.
 pub async fn run<M: DeserializeOwned>(
     queue: &QueueUrl,
     messages: &[OutgoingMessage],
@@ -55,5 +55,8 @@ pub async fn run<M: DeserializeOwned>(
 ) -> Vec<usize> {
     let invocation = Invocation::new("request", Deadline::after(Duration::from_secs(60)));
     let response = batch::run_batch(event(queue, messages), &invocation, batch::json::<M>, handle).await.unwrap();
-    response.batch_item_failures.iter().map(|failure| failure.item_identifier.parse().unwrap()).collect()
+    let mut places: Vec<usize> =
+        response.batch_item_failures.iter().map(|failure| failure.item_identifier.parse().unwrap()).collect();
+    places.sort_unstable();
+    places
 }

@@ -175,6 +175,8 @@ CREATE TABLE {schema}.deliveries (
     state           text NOT NULL,
     reason          text,
     fingerprint     text,
+    -- Failed, and nobody was told yet.
+    untold          boolean NOT NULL DEFAULT false,
     payload         json,
     parent_names    text[] NOT NULL,
     parent_entities text[] NOT NULL,
@@ -196,6 +198,7 @@ CREATE INDEX deliveries_open_record ON {schema}.deliveries (target, canonical_id
     WHERE state IN ('pending', 'sending', 'failed', 'held');
 CREATE INDEX deliveries_due ON {schema}.deliveries (next_attempt_at) WHERE state IN ('pending', 'sending');
 CREATE INDEX deliveries_blocked ON {schema}.deliveries (blocked_on) WHERE blocked_on IS NOT NULL;
+CREATE INDEX deliveries_untold ON {schema}.deliveries (updated_at) WHERE untold;
 CREATE INDEX deliveries_event ON {schema}.deliveries (event);
 
 CREATE TABLE {schema}.delivery_attempts (
@@ -219,13 +222,33 @@ CREATE TABLE {schema}.delivery_attempts (
 CREATE VIEW {schema}.event_states AS
 SELECT e.tenant, e.event, e.connection, e.sender_event_id, e.object, e.source_id, e.source, e.arrived_at,
        d.flow, d.target,
-       CASE WHEN d.state = 'pending' AND EXISTS (
-           SELECT 1 FROM {schema}.deliveries f
-           WHERE f.target = d.target AND f.ordering_key = d.ordering_key AND f.state = 'failed'
-             AND (f.place_at, f.place_event) < (d.place_at, d.place_event)
-       ) THEN 'held' ELSE d.state END,
-       d.reason
-FROM {schema}.events e JOIN {schema}.deliveries d ON d.event = e.event
+       CASE WHEN d.state <> 'pending' THEN d.state
+            WHEN f.delivery IS NOT NULL OR p.state IN ('failed', 'filtered', 'skipped', 'cancelled') THEN 'held'
+            WHEN d.blocked_on IS NOT NULL THEN 'waiting'
+            ELSE d.state END,
+       CASE WHEN d.state <> 'pending' THEN d.reason
+            WHEN f.delivery IS NOT NULL THEN 'behind a failed delivery: ' || coalesce(f.reason, '')
+            WHEN d.blocked_on IS NOT NULL THEN
+                'waits for ' || coalesce(c.entity || ' ' || c.source_id, 'its parent') || ', which at ' || d.target || ' is '
+                || coalesce(p.state || coalesce(': ' || p.reason, ''), 'not routed')
+            ELSE d.reason END
+FROM {schema}.events e
+JOIN {schema}.deliveries d ON d.event = e.event
+LEFT JOIN LATERAL (
+    SELECT f.delivery, f.reason FROM {schema}.deliveries f
+    WHERE d.state = 'pending' AND f.target = d.target AND f.ordering_key = d.ordering_key AND f.state = 'failed'
+      AND (f.place_at, f.place_event) < (d.place_at, d.place_event)
+    LIMIT 1
+) f ON true
+LEFT JOIN LATERAL (
+    SELECT p.state, p.reason FROM {schema}.deliveries p
+    WHERE d.state = 'pending' AND p.target = d.target AND p.canonical_id = d.blocked_on
+    ORDER BY p.version DESC LIMIT 1
+) p ON true
+LEFT JOIN LATERAL (
+    SELECT c.entity, c.source_id FROM {schema}.canonical_records c
+    WHERE d.state = 'pending' AND c.canonical_id = d.blocked_on LIMIT 1
+) c ON true
 UNION ALL
 SELECT e.tenant, e.event, e.connection, e.sender_event_id, e.object, e.source_id, e.source, e.arrived_at,
        o.key, NULL, o.value ->> 'state', o.value ->> 'reason'

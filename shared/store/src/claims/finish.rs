@@ -186,6 +186,7 @@ impl Batch<'_> {
             .collect();
         let sql = format!(
             "UPDATE {}.deliveries d SET state = k.state, reason = k.reason, fingerprint = k.fingerprint,
+                 untold = k.state = 'failed',
                  next_attempt_at = coalesce(k.next_at, d.next_attempt_at), claimed_until = k.settled_at,
                  attempts = d.attempts - k.uncounted, updated_at = $2,
                  fence = CASE WHEN k.settled_at IS NULL THEN NULL ELSE d.fence END

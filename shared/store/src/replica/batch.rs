@@ -94,7 +94,7 @@ impl Batch<'_> {
         // Sorted, so that two batches with the same ids wait for each other instead of deadlocking.
         let mut claims: BTreeMap<(&str, &str), EventId> = BTreeMap::new();
         for (incoming, result) in self.incoming.iter().zip(results.iter()) {
-            if result.is_none() && !incoming.derived {
+            if result.is_none() && claims_id(incoming) {
                 let id = (incoming.connection.as_str(), incoming.sender_event_id.as_str());
                 claims.entry(id).or_insert(incoming.event);
             }
@@ -127,7 +127,7 @@ impl Batch<'_> {
             .await?;
         let taken: HashSet<EventId> = taken.iter().map(|row| row.try_get(0).map(EventId)).collect::<Result<_, _>>()?;
         for (incoming, result) in self.incoming.iter().zip(results.iter_mut()) {
-            if result.is_none() && !incoming.derived && !taken.contains(&incoming.event) {
+            if result.is_none() && claims_id(incoming) && !taken.contains(&incoming.event) {
                 *result = Some(Registered {
                     event: incoming.event,
                     state: EventState::Duplicate,
@@ -159,6 +159,11 @@ impl Batch<'_> {
                         changed: None,
                     };
                     set(results, index, failed);
+                }
+                IncomingRecord::Nothing => {
+                    let event = incoming.event;
+                    let filtered = Registered { event, state: EventState::Filtered, reason: None, changed: None };
+                    set(results, index, filtered);
                 }
                 IncomingRecord::State { object, source_id, source_version, deleted, content, .. } => {
                     let key = SourceRecordKey {
@@ -256,6 +261,12 @@ impl Batch<'_> {
         }
         Ok(locked)
     }
+}
+
+/// An event that could not be read claims no id: sent again, it may be readable by then. One whose id
+/// was derived from its body claims none either: only its content says what is new.
+fn claims_id(incoming: &Incoming) -> bool {
+    !incoming.derived && matches!(incoming.record, IncomingRecord::State { .. })
 }
 
 fn set(results: &mut [Option<Registered>], index: usize, registered: Registered) {

@@ -27,7 +27,7 @@ impl Batch<'_> {
         let ids: Vec<&str> = new.iter().map(|(incoming, _)| incoming.sender_event_id.as_str()).collect();
         let record = |incoming: &Incoming| match &incoming.record {
             IncomingRecord::State { object, source_id, .. } => Some((object.to_string(), source_id.to_string())),
-            IncomingRecord::Unreadable { .. } => None,
+            IncomingRecord::Nothing | IncomingRecord::Unreadable { .. } => None,
         };
         let objects: Vec<Option<String>> =
             new.iter().map(|(incoming, _)| record(incoming).map(|(object, _)| object)).collect();
@@ -91,7 +91,7 @@ impl Batch<'_> {
                 IncomingRecord::State { object, source_id, source_version, deleted, payload, .. } => {
                     Some((*incoming, object.as_str(), source_id.as_str(), *source_version, *deleted, payload.as_str()))
                 }
-                IncomingRecord::Unreadable { .. } => None,
+                IncomingRecord::Nothing | IncomingRecord::Unreadable { .. } => None,
             })
             .collect();
         if versions.is_empty() {

@@ -129,6 +129,11 @@ async fn a_failed_head_holds_its_key_until_a_newer_version_comes() {
     assert!(matches!(claim(&fixture, &wake).await, Claimed::Waits(Turn::Held)));
     let states_of_events = "SELECT state || ': ' || reason FROM {schema}.event_states WHERE state = 'failed'";
     assert_eq!(fixture.texts(states_of_events).await, ["failed: 6240: name in use"]);
+    let soon = now() + SignedDuration::from_secs(1);
+    let untold = fixture.database.untold_failures(&fixture.tenant, soon, 10).await.unwrap();
+    assert_eq!((untold.len(), untold[0].attempt, untold[0].reason.as_str()), (1, 1, "6240: name in use"));
+    fixture.database.told(&fixture.tenant, &[untold[0].delivery]).await.unwrap();
+    assert!(fixture.database.untold_failures(&fixture.tenant, soon, 10).await.unwrap().is_empty());
     deliver(&fixture, &event(ACCOUNT, "c", Some(2), "B", 2), ACCOUNT, "c", "B", vec![]).await;
     assert_eq!(states(&fixture).await, ["superseded", "pending"]);
     sent(claim(&fixture, &wake).await);
@@ -141,6 +146,9 @@ async fn a_child_goes_after_its_parent_and_is_woken_by_it() {
     let parent_wake = deliver(&fixture, &parent, ACCOUNT, "c", "A", vec![]).await;
     let child_wake = deliver(&fixture, &child, INVOICE, "i", "I", vec![customer(&child, "c")]).await;
     assert!(matches!(claim(&fixture, &child_wake).await, Claimed::Waits(Turn::AfterParent(_))));
+    let shown =
+        fixture.texts("SELECT state || ': ' || reason FROM {schema}.event_states WHERE flow = 'invoices'").await;
+    assert_eq!(shown, ["waiting: waits for customer c, which at quickbooks is pending"]);
     let head = sent(claim(&fixture, &parent_wake).await);
     assert_eq!(finish(&fixture, &head, delivered("58")).await, std::slice::from_ref(&child_wake));
     let child = sent(claim(&fixture, &child_wake).await);

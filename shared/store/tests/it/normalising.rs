@@ -124,10 +124,11 @@ async fn a_wait_that_lasts_too_long_fails_visibly() {
     let stranded =
         fixture.database.stranded(&fixture.tenant, now(), now() + SignedDuration::from_hours(1), 10).await.unwrap();
     assert!(stranded.records.is_empty() && stranded.has_work, "who waits for a missing parent is not stranded");
-    assert!(fixture.database.expire_waits(&fixture.tenant, now(), 10).await.unwrap().is_empty());
+    assert!(fixture.database.expired_waits(&fixture.tenant, now(), 10).await.unwrap().is_empty());
     let later = now() + SignedDuration::from_hours(2);
-    let expired = fixture.database.expire_waits(&fixture.tenant, later, 10).await.unwrap();
+    let expired = fixture.database.expired_waits(&fixture.tenant, later, 10).await.unwrap();
     assert_eq!(expired.len(), 1);
+    fixture.database.end_waits(&fixture.tenant, &expired).await.unwrap();
     let failed = fixture.texts("SELECT reason FROM {schema}.event_states WHERE state = 'failed'").await;
     assert_eq!(failed, ["customer c of revenova did not arrive in time"]);
     let stranded = fixture.database.stranded(&fixture.tenant, now(), now(), 10).await.unwrap();

@@ -1,0 +1,86 @@
+//! What goes on to L3, and what does not.
+
+use crate::support::Stage;
+use fluxnex_cloud::control::Control;
+use fluxnex_cloud::objects::Objects;
+use fluxnex_core::message::ClaimCheck;
+use fluxnex_testing::{ACCOUNT, INVOICE, account, invoice, notice};
+
+#[tokio::test]
+async fn a_changed_record_goes_on() {
+    let stage = Stage::new().await;
+    let events = [
+        stage.setting.inbound(notice(ACCOUNT, &account("001A", "Ada", 1))),
+        stage.setting.inbound(notice(INVOICE, &invoice("a0XA", "INV-1", "001A", 1))),
+    ];
+    assert!(stage.events(&events).await.is_empty());
+    let changed = stage.changed();
+    assert_eq!(changed.len(), 2);
+    for (message, (event, (object, id))) in
+        changed.iter().zip(events.iter().zip([(ACCOUNT, "001A"), (INVOICE, "a0XA")]))
+    {
+        assert_eq!(message.event, event.event);
+        assert_eq!((&message.tenant, message.connection.as_str()), (&stage.setting.tenant, "revenova"));
+        assert_eq!((message.object.as_str(), message.source_id.as_str()), (object, id));
+    }
+    assert_eq!(stage.setting.count("notification-delivery"), 0);
+    let name = "SELECT payload ->> 'Name' FROM {schema}.source_records WHERE object = 'Account'";
+    assert_eq!(stage.setting.texts(name).await, ["Ada"]);
+    let busy = stage.setting.control.busy_tenants(10).await.unwrap();
+    assert_eq!(busy.iter().map(|busy| &busy.tenant).collect::<Vec<_>>(), [&stage.setting.tenant]);
+}
+
+#[tokio::test]
+async fn the_same_message_again_repeats_its_sends_and_makes_nothing_new() {
+    let stage = Stage::new().await;
+    let event = stage.setting.inbound(notice(ACCOUNT, &account("001A", "Ada", 1)));
+    for _ in 0..3 {
+        assert!(stage.events(std::slice::from_ref(&event)).await.is_empty());
+        assert_eq!(stage.changed().len(), 1, "the first one may have been lost");
+    }
+    assert_eq!(stage.states().await, ["changed"]);
+    let versions = stage.setting.texts("SELECT event::text FROM {schema}.source_record_versions").await;
+    assert_eq!(versions, [event.event.to_string()]);
+}
+
+#[tokio::test]
+async fn what_brings_nothing_new_goes_no_further() {
+    let stage = Stage::new().await;
+    let first = stage.setting.inbound(notice(ACCOUNT, &account("001A", "Ada", 5)));
+    let mut sent_twice = stage.setting.inbound(notice(ACCOUNT, &account("001A", "Ada", 5)));
+    sent_twice.sender_event_id = first.sender_event_id.clone();
+    let confirmed = stage.setting.inbound(notice(ACCOUNT, &account("001A", "Ada", 5)));
+    let late = stage.setting.inbound(notice(ACCOUNT, &account("001A", "Old name", 4)));
+    assert!(stage.events(&[first.clone(), sent_twice, confirmed, late]).await.is_empty());
+    let changed = stage.changed();
+    assert!(changed.iter().all(|message| message.event == first.event), "a webhook that comes twice is one event");
+    let states = stage.states().await;
+    assert_eq!((states[0].as_str(), states.len()), ("changed", 3));
+    assert!(states[1..].iter().all(|state| state != "changed" && !state.starts_with("failed")), "{states:?}");
+    let name = "SELECT payload ->> 'Name' FROM {schema}.source_records";
+    assert_eq!(stage.setting.texts(name).await, ["Ada"]);
+    assert_eq!(stage.setting.count("notification-delivery"), 0);
+}
+
+#[tokio::test]
+async fn in_one_batch_the_newest_state_of_a_record_wins_in_any_order() {
+    let stage = Stage::new().await;
+    let [old, new] = [(1, "Old"), (2, "New")]
+        .map(|(version, name)| stage.setting.inbound(notice(ACCOUNT, &account("001A", name, version))));
+    assert!(stage.events(&[new.clone(), old]).await.is_empty());
+    let name = "SELECT payload ->> 'Name' FROM {schema}.source_records";
+    assert_eq!(stage.setting.texts(name).await, ["New"]);
+    assert!(stage.changed().iter().any(|message| message.event == new.event));
+}
+
+#[tokio::test]
+async fn a_large_payload_is_read_from_the_bucket() {
+    let stage = Stage::new().await;
+    let body = notice(ACCOUNT, &account("001A", &"Ada".repeat(30_000), 1));
+    let mut event = stage.setting.inbound("null".to_owned());
+    event.inline = None;
+    event.claim_check = Some(ClaimCheck { key: "payloads/1.json".to_owned(), bytes: body.len() as u64 });
+    stage.setting.objects.put("payloads/1.json", body.into_bytes(), "application/json").await.unwrap();
+    assert!(stage.events(&[event]).await.is_empty());
+    assert_eq!(stage.changed()[0].source_id.as_str(), "001A");
+}
