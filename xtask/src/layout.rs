@@ -75,7 +75,7 @@ impl Layout {
         self.logs().join(format!("{name}.log"))
     }
 
-    /// The packed functions, and the simulators' binary.
+    /// The copy that the simulators run from.
     pub fn artifacts(&self) -> PathBuf {
         self.state.join("artifacts")
     }

@@ -13,7 +13,8 @@ use fluxnex_simulators::commands::Ports;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    command::stop_strays, deploy::Deployment, emulator::Emulator, layout::Layout, postgres::Database, tools::lock_file,
+    command::stop_strays, demo::Credentials, deploy::Deployment, emulator::Emulator, layout::Layout,
+    postgres::Database, tools::lock_file,
 };
 
 /// Raised when a remembered instance cannot be taken over; it is then taken down and made anew.
@@ -31,6 +32,9 @@ pub struct State {
     pub simulators: Option<Ports>,
     /// What was deployed, and where.
     pub deployment: Option<Deployment>,
+    /// What the demo's applications and connections agree on.
+    #[serde(default)]
+    pub credentials: Option<Credentials>,
     /// Whether a deployment has begun and not ended: still true only if its command was killed or interrupted.
     #[serde(default)]
     pub deploying: bool,

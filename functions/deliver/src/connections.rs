@@ -1,6 +1,7 @@
 //! From a claimed delivery to a request of the connector engine.
 
 use fluxnex_connect::connection::{Connection, DeliveryRequest, Reach, TargetRecord};
+use fluxnex_connect::outcome::SendOutcome;
 use fluxnex_connect::{Engine, SendReport};
 use fluxnex_core::connector::Once;
 use fluxnex_core::ledger::fill_references;
@@ -26,6 +27,21 @@ pub(crate) enum Sent {
     Impossible(String),
     /// An earlier attempt may have taken effect, and the target gives no means to find out.
     InDoubt,
+}
+
+impl Sent {
+    /// Why it was not delivered, in words that quote nothing of the target's answer.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Impossible(reason) => Some(reason.clone()),
+            Self::InDoubt => Some("in doubt".to_owned()),
+            Self::Report { report, .. } => match &report.outcome {
+                SendOutcome::Delivered { .. } => None,
+                SendOutcome::Failed(failure) => Some(failure.fingerprint.clone()),
+                SendOutcome::Unknown { fingerprint, .. } => Some(fingerprint.clone()),
+            },
+        }
+    }
 }
 
 impl<'a> Connections<'a> {

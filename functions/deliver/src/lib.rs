@@ -87,7 +87,8 @@ impl Deliver {
         }
         let time = deadline.remaining().saturating_sub(RESERVE);
         let sent = join_all(shares.iter().map(|share| self.send(share, time))).await;
-        for (share, finished) in shares.iter().zip(sent) {
+        for (share, sent) in shares.iter().zip(sent) {
+            let (finished, causes): (Vec<Finished>, Vec<Option<String>>) = sent.into_iter().unzip();
             let places = share.members.iter().map(|(place, _)| *place);
             if let Err(error) = self.write_down(share, &finished).await {
                 // The claims run out, and are settled under the same idempotency keys.
@@ -99,7 +100,7 @@ impl Deliver {
                 continue;
             }
             for ((place, message), claimed) in share.members.iter().zip(&share.claimed) {
-                set(&mut outcomes, *place, describe(message, claimed, &finished));
+                set(&mut outcomes, *place, describe(message, claimed, &finished, &causes));
             }
         }
         Ok(outcomes)
@@ -123,7 +124,7 @@ impl Deliver {
     }
 
     /// Sends what was claimed, all at once: they are heads of different keys.
-    async fn send(&self, share: &Share<'_>, time: Duration) -> Vec<Finished> {
+    async fn send(&self, share: &Share<'_>, time: Duration) -> Vec<(Finished, Option<String>)> {
         let connections = Connections::of(&share.tenant);
         let claims = share.claimed.iter().filter_map(|claimed| match claimed {
             Claimed::Send(claim) => Some(claim.as_ref()),
@@ -132,14 +133,23 @@ impl Deliver {
         join_all(claims.map(|claim| self.attempt(&connections, claim, time))).await
     }
 
-    async fn attempt(&self, connections: &Connections<'_>, claim: &Claim, time: Duration) -> Finished {
+    /// One attempt, and the cause for logs if it did not deliver.
+    async fn attempt(
+        &self,
+        connections: &Connections<'_>,
+        claim: &Claim,
+        time: Duration,
+    ) -> (Finished, Option<String>) {
         let started_at = self.clock.now();
         let sent = connections.send(&self.engine, claim, time).await;
         let random =
             f64::from(u32::try_from(self.clock.new_id().as_u128() & 0xffff_ffff).unwrap_or(0)) / f64::from(u32::MAX);
         let waits = verdict::Waits { now: self.clock.now(), random, time_scale: &self.time_scale };
+        let cause = sent.cause();
         let (finish, attempt) = verdict::judge(sent, claim, started_at, &waits);
-        Finished { delivery: claim.delivery, fence: claim.fence, attempt_number: claim.attempt, attempt, finish }
+        let finished =
+            Finished { delivery: claim.delivery, fence: claim.fence, attempt_number: claim.attempt, attempt, finish };
+        (finished, cause)
     }
 
     /// Writes the outcomes down, then wakes who may go on, sets alarms, and tells of failures.
@@ -264,20 +274,24 @@ fn set(outcomes: &mut [Outcome], place: usize, outcome: Outcome) {
     }
 }
 
-fn describe(message: &WakeMessage, claimed: &Claimed, finished: &[Finished]) -> Outcome {
+/// The line of a wake. The target's own words may quote the record: they are kept with the delivery,
+/// and the log has what groups equal cases.
+fn describe(message: &WakeMessage, claimed: &Claimed, finished: &[Finished], causes: &[Option<String>]) -> Outcome {
     let outcome = match claimed {
         Claimed::Nothing => Outcome::done("nothing to send"),
         Claimed::NotBefore(_) => Outcome::done("not yet"),
         Claimed::Waits(turn) => Outcome::done(verdict::waits(turn)),
         Claimed::Send(claim) => {
-            let finish =
-                finished.iter().find(|finished| finished.delivery == claim.delivery).map(|finished| &finished.finish);
-            let outcome = match finish {
-                Some(Finish::Delivered { .. }) => Outcome::done("delivered"),
-                Some(Finish::Retry { reason, .. }) => Outcome::done("to be tried again").because(reason.clone()),
-                Some(Finish::Unknown { reason, .. }) => Outcome::done("unknown").because(reason.clone()),
-                Some(Finish::Failed { reason, .. }) => Outcome::done("failed").because(reason.clone()),
-                None => Outcome::done("unknown"),
+            let ended = finished.iter().zip(causes).find(|(finished, _)| finished.delivery == claim.delivery);
+            let word = match ended.map(|(finished, _)| &finished.finish) {
+                Some(Finish::Delivered { .. }) => "delivered",
+                Some(Finish::Retry { .. }) => "to be tried again",
+                Some(Finish::Failed { .. }) => "failed",
+                Some(Finish::Unknown { .. }) | None => "unknown",
+            };
+            let outcome = match ended {
+                Some((_, Some(cause))) => Outcome::done(word).because(cause.clone()),
+                _ => Outcome::done(word),
             };
             outcome.delivery(claim.delivery).attempt(claim.attempt)
         }

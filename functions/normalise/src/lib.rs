@@ -203,7 +203,8 @@ impl Normalise {
             return Ok(Vec::new());
         }
         let keys: Vec<(EntityName, CanonicalId)> = flows.keys().cloned().collect();
-        let rows = self.tenants.database().canonical_records(tenant, &keys).await.map_err(|error| batch_error(&error))?;
+        let rows =
+            self.tenants.database().canonical_records(tenant, &keys).await.map_err(|error| batch_error(&error))?;
         let message = |row: fluxnex_store::CanonicalRow| {
             let flow = flows.get(&(row.entity.clone(), row.canonical_id))?.clone();
             let (entity, canonical_id, version, event) = (row.entity, row.canonical_id, row.version, row.event);

@@ -54,15 +54,18 @@ impl Notify {
     async fn tell(&self, tenant: &Tenant, notification: &Notification, deadline: Deadline) -> Outcome {
         let Ok(payload) = to_raw_value(&payload(notification)) else { return Outcome::retry("it cannot be written") };
         let rules = &tenant.configuration().notifications;
-        let mut told = 0_usize;
+        let (mut told, mut failed, mut again) = (0_usize, None, None);
         for rule in rules.iter().filter(|rule| rule.on.contains(&notification.kind)) {
             let Some(configured) = tenant.configuration().connections.get(&rule.connection) else { continue };
+            // One receiver in trouble must not silence the others.
             match self.send(tenant, configured, notification, &payload, deadline).await {
                 Ok(()) => told += 1,
-                Err(outcome) => return outcome.connection(&rule.connection),
+                Err(outcome) if outcome.is_acknowledged() => failed = Some(outcome.connection(&rule.connection)),
+                Err(outcome) => again = Some(outcome.connection(&rule.connection)),
             }
         }
-        if told == 0 { Outcome::done("nobody asked for it") } else { Outcome::done("told") }
+        let words = if told == 0 { "nobody asked for it" } else { "told" };
+        again.or(failed).unwrap_or_else(|| Outcome::done(words))
     }
 
     async fn send(
@@ -101,27 +104,27 @@ impl Notify {
         };
         match self.engine.send(&connection, &request).await.outcome {
             SendOutcome::Delivered { .. } => Ok(()),
+            // Logged: what groups equal cases, not the receiver's own words.
             SendOutcome::Failed(failure) => match failure.class {
-                FailureClass::Permanent | FailureClass::Gone => Err(Outcome::done("failed").because(failure.reason)),
-                _ => Err(Outcome::retry(failure.reason)),
+                FailureClass::Permanent | FailureClass::Gone => {
+                    Err(Outcome::done("failed").because(failure.fingerprint))
+                }
+                _ => Err(Outcome::retry(failure.fingerprint)),
             },
-            SendOutcome::Unknown { reason, .. } => Err(Outcome::retry(reason)),
+            SendOutcome::Unknown { fingerprint, .. } => Err(Outcome::retry(fingerprint)),
         }
     }
 }
 
-/// What a receiver gets: the shape that Standard Webhooks 1.0 recommends.
+/// What a receiver gets as `data`; the connector puts the kind beside it, as `type`.
 fn payload(notification: &Notification) -> serde_json::Value {
     json!({
-        "type": notification.kind.as_str(),
         "timestamp": notification.at,
-        "data": {
-            "tenant": notification.tenant,
-            "event": notification.event,
-            "delivery": notification.delivery,
-            "connection": notification.connection,
-            "record": notification.record,
-            "reason": notification.reason,
-        },
+        "tenant": notification.tenant,
+        "event": notification.event,
+        "delivery": notification.delivery,
+        "connection": notification.connection,
+        "record": notification.record,
+        "reason": notification.reason,
     })
 }

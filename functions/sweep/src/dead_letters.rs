@@ -63,7 +63,9 @@ impl Sweep {
             return Ok(0);
         }
         let letters = self.tenants.database().due_dead_letters(now, MOST_PER_PASS).await?;
-        for letter in &letters {
+        let mut sent = Vec::with_capacity(letters.len());
+        for letter in letters {
+            // Its queue is gone, perhaps with its connector: it keeps waiting, where it can be seen.
             let Some(queue) = self.queue_named(&letter.queue) else { continue };
             let mut message = OutgoingMessage::new(letter.body.clone());
             if queue.is_fifo() {
@@ -75,11 +77,12 @@ impl Sweep {
                 message = message.group(tenant.as_str());
             }
             self.queues.send(queue, vec![message]).await?;
+            sent.push(letter);
         }
-        if !letters.is_empty() {
-            self.tenants.database().reentered(&letters, now).await?;
+        if !sent.is_empty() {
+            self.tenants.database().reentered(&sent, now).await?;
         }
-        Ok(letters.len())
+        Ok(sent.len())
     }
 
     async fn tell_of(&self, failed: &[DeadLetter]) -> Result<(), BoxError> {

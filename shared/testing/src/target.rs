@@ -58,7 +58,7 @@ impl Received {
 
 #[derive(Default)]
 struct State {
-    replies: VecDeque<Reply>,
+    replies: VecDeque<(String, Reply)>,
     received: Vec<Received>,
     token_answer: Value,
 }
@@ -95,10 +95,21 @@ impl Target {
 
     /// The next request, those for tokens apart, is answered so.
     pub fn reply(&self, reply: Reply) {
-        self.state.lock().unwrap().replies.push_back(reply);
+        self.reply_below("/", reply);
     }
 
-    /// What whoever asks for a token is answered.
+    /// The next request to a path that begins so is answered so.
+    pub fn reply_below(&self, path: &str, reply: Reply) {
+        self.state.lock().unwrap().replies.push_back((path.to_owned(), reply));
+    }
+
+    /// How many prepared answers nobody asked for.
+    #[must_use]
+    pub fn left_over(&self) -> usize {
+        self.state.lock().unwrap().replies.len()
+    }
+
+    /// What whoever asks for a token is answered; `{n}` in it becomes the number of the request.
     pub fn grant(&self, answer: Value) {
         self.state.lock().unwrap().token_answer = answer;
     }
@@ -145,11 +156,15 @@ fn acceptor() -> (TlsAcceptor, String) {
 }
 
 fn answer(state: &mut State, request: &Received) -> Reply {
-    if is_token(request) {
-        return Reply::json(200, &state.token_answer);
-    }
-    if let Some(reply) = state.replies.pop_front() {
+    let is_meant = |path: &str| request.path.starts_with(path) && (path != "/" || !is_token(request));
+    let prepared = state.replies.iter().position(|(path, _)| is_meant(path));
+    if let Some((_, reply)) = prepared.and_then(|place| state.replies.remove(place)) {
         return reply;
+    }
+    if is_token(request) {
+        let number = state.received.len().to_string();
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        return Reply::Answer(200, headers, state.token_answer.to_string().replace("{n}", &number));
     }
     let made = state.received.len() + 1000;
     match request.path.rsplit('/').next() {
@@ -159,12 +174,22 @@ fn answer(state: &mut State, request: &Received) -> Reply {
     }
 }
 
+/// `{authorization}` in an answer becomes what the request carried: some applications repeat it.
+fn echoed(reply: Reply, request: &Received) -> Reply {
+    match (reply, request.headers.get("authorization")) {
+        (Reply::Answer(status, headers, body), Some(carried)) => {
+            Reply::Answer(status, headers, body.replace("{authorization}", carried))
+        }
+        (reply, _) => reply,
+    }
+}
+
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, state: &Mutex<State>) {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut buffer).await {
         let reply = {
             let mut state = state.lock().unwrap();
-            let reply = answer(&mut state, &request);
+            let reply = echoed(answer(&mut state, &request), &request);
             state.received.push(request);
             reply
         };

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use tokio::process::Command;
 use uuid::Uuid;
@@ -80,7 +81,7 @@ pub async fn build(layout: &Layout, progress: &Progress) -> Result<Artifacts> {
     let mut binaries = executables(&text);
     binaries.sort();
     let step = progress.start("packing the functions");
-    let result = pack_all(layout, &functions, &binaries);
+    let result = pack_all(layout, &functions, &binaries).await;
     step.finish(result)
 }
 
@@ -104,42 +105,46 @@ fn executables(messages: &str) -> Vec<Binary> {
     artifacts.filter_map(|message| Some(Binary { name: message.target?.name, path: message.executable? })).collect()
 }
 
-fn pack_all(layout: &Layout, functions: &[String], binaries: &[Binary]) -> Result<Artifacts> {
-    let folder = layout.artifacts();
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+async fn pack_all(layout: &Layout, functions: &[String], binaries: &[Binary]) -> Result<Artifacts> {
     let find = |name: &str| match binaries.iter().find(|binary| binary.name == name) {
         Some(binary) => Ok(binary.path.as_path()),
         None => bail!("cargo built no binary named {name}"),
     };
-    let mut fingerprints = Vec::new();
-    for function in functions {
-        let binary = find(function)?;
-        let zip = folder.join(format!("{function}.zip"));
-        fingerprints.push(refresh(binary, &zip, || zip::pack(binary, &zip))?);
-    }
+    // Beside the binaries, as what they are: products of the build, which outlive the platform.
     let built = find(SIMULATORS)?;
-    let simulators = folder.join(SIMULATORS);
-    let simulators_fingerprint = refresh(built, &simulators, || {
-        // A running program cannot be written to, but its file can be replaced.
+    let folder = built.parent().unwrap_or(Path::new(".")).join("packed");
+    let mut packing = Vec::new();
+    for function in functions {
+        let (binary, archive) = (find(function)?, folder.join(format!("{function}.zip")));
+        packing.push(async move { refresh(binary, &archive, zip::pack(binary, &archive)).await });
+    }
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let fingerprints: Vec<String> = stream::iter(packing).buffered(at_once).try_collect().await?;
+    // A running program cannot be written to, and cargo may replace it meanwhile: it runs from a copy.
+    let simulators = layout.artifacts().join(SIMULATORS);
+    let simulators_fingerprint = refresh(built, &simulators, async {
         let aside = simulators.with_extension("new");
         fs::copy(built, &aside)?;
         fs::rename(&aside, &simulators).context("cannot replace the simulators")
-    })?;
+    });
+    let simulators_fingerprint = simulators_fingerprint.await?;
     let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, fingerprints.join("\n").as_bytes()).to_string();
     Ok(Artifacts { folder, fingerprint, simulators, simulators_fingerprint })
 }
 
 /// Makes `artifact` from `binary` unless it was made from the same one. Returns the binary's fingerprint.
-fn refresh(binary: &Path, artifact: &Path, make: impl FnOnce() -> Result<()>) -> Result<String> {
+async fn refresh(binary: &Path, artifact: &Path, make: impl Future<Output = Result<()>>) -> Result<String> {
     let metadata = fs::metadata(binary).with_context(|| format!("cannot read {}", binary.display()))?;
-    // Reading the content of some 150 MB would take longer than all the rest of a second `up`.
+    // Reading the content of some 300 MB would take longer than all the rest of a second `up`.
     let (inode, size) = (metadata.ino(), metadata.size());
     let fingerprint = format!("{}:{inode}:{size}:{}.{}", binary.display(), metadata.mtime(), metadata.mtime_nsec());
     let stamp = artifact.with_extension("stamp");
     if artifact.is_file() && fs::read_to_string(&stamp).is_ok_and(|found| found == fingerprint) {
         return Ok(fingerprint);
     }
-    make().with_context(|| format!("cannot make {}", artifact.display()))?;
+    let folder = artifact.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    make.await.with_context(|| format!("cannot make {}", artifact.display()))?;
     fs::write(&stamp, &fingerprint).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(fingerprint)
 }
@@ -161,22 +166,22 @@ mod tests {
         assert_eq!(executables(text), [expected]);
     }
 
-    #[test]
-    fn an_artifact_is_made_again_only_when_its_binary_changes() {
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_artifact_is_made_again_only_when_its_binary_changes() {
         let folder = std::env::temp_dir().join(format!("xtask-refresh-{}", Uuid::new_v4()));
         fs::create_dir_all(&folder).unwrap();
-        let (binary, artifact) = (folder.join("binary"), folder.join("artifact.zip"));
+        let (binary, artifact) = (folder.join("binary"), folder.join("packed/artifact.zip"));
         fs::write(&binary, "one").unwrap();
         let made = std::cell::Cell::new(0);
-        let make = || {
+        let make = async || {
             made.set(made.get() + 1);
             Ok(fs::write(&artifact, "made")?)
         };
-        let first = refresh(&binary, &artifact, make).unwrap();
-        assert_eq!(refresh(&binary, &artifact, make).unwrap(), first);
+        let first = refresh(&binary, &artifact, make()).await.unwrap();
+        assert_eq!(refresh(&binary, &artifact, make()).await.unwrap(), first);
         assert_eq!(made.get(), 1);
         fs::write(&binary, "another").unwrap();
-        assert_ne!(refresh(&binary, &artifact, make).unwrap(), first);
+        assert_ne!(refresh(&binary, &artifact, make()).await.unwrap(), first);
         assert_eq!(made.get(), 2);
         fs::remove_dir_all(&folder).unwrap();
     }

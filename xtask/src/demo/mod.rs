@@ -22,6 +22,7 @@ use crate::{
 };
 use control::Control;
 pub use outcome::Outcome;
+pub use setup::Credentials;
 use setup::Job;
 
 /// One customer for so many invoices.
@@ -57,7 +58,9 @@ pub async fn run(layout: &Layout, options: &Options, progress: &Progress) -> Res
     let database = postgres::connect(&database, &certificates::ensure(layout)?).await?;
 
     let step = progress.start("applying the tenant's configuration");
-    let job = Job { layout, aws: &aws, control: &control, ports, api_url: &api_url };
+    let credentials = remembered.credentials.unwrap_or_else(Credentials::generate);
+    state.update(|state| state.credentials = Some(credentials.clone()))?;
+    let job = Job { layout, aws: &aws, control: &control, ports, api_url: &api_url, credentials };
     step.finish(setup::prepare(&job).await)?;
 
     let scenario = scenario(options);

@@ -12,6 +12,7 @@ use fluxnex_simulators::commands::{
     Configuration, Ports, QuickbooksClient, QuickbooksSettings, ReceiverSettings, RevenovaClient, RevenovaSettings,
     WebhookTarget,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{aws::Aws, layout::Layout, system::secret};
@@ -37,10 +38,13 @@ pub struct Job<'a> {
     pub ports: Ports,
     /// The address of FluxNex's HTTP API.
     pub api_url: &'a str,
+    /// What both sides agree on.
+    pub credentials: Credentials,
 }
 
-/// The credentials that both sides agree on; made anew for each run.
-struct Credentials {
+/// The credentials that both sides agree on. Made once for a platform: functions remember secrets for a while.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Credentials {
     client_id: String,
     client_secret: String,
     refresh_token: String,
@@ -48,19 +52,25 @@ struct Credentials {
     signing_secret: String,
 }
 
+impl Credentials {
+    /// New random ones.
+    pub fn generate() -> Self {
+        Self {
+            client_id: secret(),
+            client_secret: secret(),
+            refresh_token: secret(),
+            webhook_secret: secret(),
+            signing_secret: signing_secret(),
+        }
+    }
+}
+
 /// Stores the credentials, tells the applications about them and applies the tenant's bundle.
 pub async fn prepare(job: &Job<'_>) -> Result<()> {
     let bundle = bundle_document(&bundle_file(job.layout), &variables(&job.ports))?;
-    let credentials = Credentials {
-        client_id: secret(),
-        client_secret: secret(),
-        refresh_token: secret(),
-        webhook_secret: secret(),
-        signing_secret: signing_secret(),
-    };
-    let webhook_source = store_secrets(job.aws, &bundle, &credentials).await?;
+    let webhook_source = store_secrets(job.aws, &bundle, &job.credentials).await?;
     job.control.reset().await?;
-    job.control.configure(&configuration(job, &credentials, &webhook_source)).await?;
+    job.control.configure(&configuration(job, &job.credentials, &webhook_source)).await?;
     let url = format!("{}/v1/tenants/{TENANT}/bundle", job.api_url);
     let headers = [("content-type", "application/json")];
     let answer = job.aws.signed(reqwest::Method::PUT, &url, "execute-api", &headers, serde_json::to_vec(&bundle)?);

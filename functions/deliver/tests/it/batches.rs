@@ -68,7 +68,7 @@ async fn a_silent_delay_queue_brings_the_wake_back_and_the_repetition_sets_the_a
         let sent = pipeline.setting.target.requests().len();
         pipeline.delivered(&wakes).await;
         assert_eq!(pipeline.setting.target.requests().len(), sent);
-        pipeline.setting.clock.advance(pipeline.alarm().1);
+        pipeline.setting.clock.advance(pipeline.alarm().1 + Duration::from_millis(1));
     }
 }
 

@@ -47,7 +47,9 @@ impl Way {
         let quickbooks = json!({"client_id": CLIENT, "client_secret": CLIENT, "refresh_token": REFRESH});
         setting.secrets.create(QUICKBOOKS_SECRET, quickbooks);
         setting.secrets.create(ALERTS_SECRET, json!({"signing_secret": format!("whsec_{SIGNING}")}));
-        setting.target.grant(json!({"access_token": ACCESS, "refresh_token": ROTATED, "expires_in": 3600}));
+        setting
+            .target
+            .grant(json!({"access_token": format!("{ACCESS}-{{n}}"), "refresh_token": ROTATED, "expires_in": 3600}));
         publish(&setting).await;
         let ingest = Ingest::new(
             setting.control.clone(),
@@ -80,10 +82,10 @@ impl Way {
     async fn settle(&mut self) {
         for _ in 0..10 {
             let arrived = self.setting().take("inbound-gateway");
-            let mut wakes = self.pipeline.from_inbound(&arrived).await;
+            let mut wakes = self.pipeline.arrived(&arrived).await;
             self.inbound.extend(arrived);
             for delayed in self.setting().take("delayed-wakes") {
-                self.setting().clock.advance(delayed.delay);
+                self.setting().clock.advance(delayed.delay + Duration::from_millis(1));
                 wakes.push(delayed);
             }
             let told = self.setting().take("notification-delivery");
@@ -133,12 +135,26 @@ async fn travel(way: &mut Way) {
     }
     assert_eq!(way.webhook("marked-secret-wrong", &good[0]).await, 401);
     assert_eq!(way.webhook(WEBHOOK, &format!("{PAYLOAD} is no JSON")).await, 400);
-    let echo = format!("{PAYLOAD} {ACCESS} {ROTATED} {CLIENT} {REFRESH} Bearer {ACCESS}");
+    // Each end repeats what it was sent: the API the token, the token endpoint the credentials.
+    let echo = format!("{PAYLOAD} {{authorization}}");
     let target = &way.setting().target;
-    target.reply(Reply::fault(400, "2500", &echo));
-    target.reply(Reply::fault(401, "3200", &echo));
-    target.reply(Reply::json(500, &json!({"message": echo})));
-    target.reply(Reply::fault(400, "6240", &echo));
+    for status in [400, 500] {
+        let echo =
+            json!({"error": "invalid_grant", "error_description": format!("{{authorization}} {CLIENT} {REFRESH}")});
+        target.reply_below("/oauth2/", Reply::json(status, &echo));
+    }
+    for reply in [
+        Reply::fault(400, "2500", &echo),
+        Reply::fault(401, "3200", &echo),
+        Reply::json(500, &json!({"message": echo})),
+        Reply::fault(429, "003001", &echo),
+        Reply::fault(400, "6240", &echo),
+    ] {
+        target.reply_below("/v3/", reply);
+    }
+    for reply in [Reply::json(500, &json!({"message": echo})), Reply::json(410, &json!({"message": echo}))] {
+        target.reply_below("/hooks/", reply);
+    }
     way.settle().await;
     way.setting().secrets.set_silent(true);
     way.setting().clock.advance(Duration::from_secs(7200));
@@ -154,12 +170,15 @@ async fn no_secret_comes_out_anywhere_and_no_payload_in_a_log() {
     // First: that the markers were there to be found.
     let requests = setting.target.all_requests();
     let carried = |text: &str| requests.iter().any(|request| format!("{request:?}").contains(text));
-    assert!(carried(ACCESS) && carried(ROTATED) && carried(REFRESH) && carried(PAYLOAD));
+    for marker in [ACCESS, ROTATED, REFRESH, PAYLOAD] {
+        assert!(carried(marker), "{marker} was never sent");
+    }
     assert!(
         requests
             .iter()
             .any(|request| request.path == "/hooks/alerts" && request.headers.contains_key("webhook-signature"))
     );
+    assert_eq!(setting.target.left_over(), 0, "each fault was met");
     let states = setting.texts("SELECT DISTINCT state FROM {schema}.event_states ORDER BY 1").await;
     assert!(states.contains(&"delivered".to_owned()) && states.contains(&"failed".to_owned()), "{states:?}");
     let log = captured::text();

@@ -71,11 +71,11 @@ impl Pipeline {
     /// Takes webhooks up to L4; gives the wakes.
     pub(crate) async fn routed(&self, bodies: &[String]) -> Vec<OutgoingMessage> {
         let events: Vec<_> = bodies.iter().map(|body| self.setting.inbound(body.clone())).collect();
-        self.from_inbound(&messages(&events)).await
+        self.arrived(&messages(&events)).await
     }
 
     /// Takes messages of L1 up to L4; gives the wakes.
-    pub(crate) async fn from_inbound(&self, batch: &[OutgoingMessage]) -> Vec<OutgoingMessage> {
+    pub(crate) async fn arrived(&self, batch: &[OutgoingMessage]) -> Vec<OutgoingMessage> {
         let handle = async |works: &[_]| self.replicate.handle(works).await;
         assert!(run(&queue("inbound-gateway"), batch, handle).await.is_empty());
         while self.setting.count("source-replica") > 0 {

@@ -4,7 +4,7 @@ use crate::support::Stage;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::Control;
 use fluxnex_cloud::queue::OutgoingMessage;
-use fluxnex_core::message::{Notification, NotificationKind, Wake, WakeMessage, V1};
+use fluxnex_core::message::{Notification, NotificationKind, V1, Wake, WakeMessage};
 use fluxnex_testing::{ACCOUNT, account, decoded, messages, notice, queue};
 use serde_json::json;
 

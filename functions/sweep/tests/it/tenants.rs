@@ -159,8 +159,12 @@ async fn a_garbage_message_fails_alone_and_a_tenant_that_is_gone_is_left_alone()
     stage.replicated(ada()).await;
     stage.wait(61);
     let message = |tenant: &str| OutgoingMessage::new(json!({"v": 1, "tenant": tenant}).to_string());
-    let batch =
-        [OutgoingMessage::new("garbage"), message("gone"), message(stage.setting.tenant.as_str()), message("Not a tenant")];
+    let batch = [
+        OutgoingMessage::new("garbage"),
+        message("gone"),
+        message(stage.setting.tenant.as_str()),
+        message("Not a tenant"),
+    ];
     let mut failed = stage.batch(&queue("sweep-tenant"), &batch).await;
     failed.sort();
     assert_eq!(failed, ["0", "3"]);

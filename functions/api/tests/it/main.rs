@@ -1,0 +1,7 @@
+//! The API against a real PostgreSQL, with the real `migrate` behind its port.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends at the first difference")]
+
+mod applying;
+mod refusing;
+mod support;

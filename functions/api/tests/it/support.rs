@@ -1,0 +1,141 @@
+//! The stage, its setting, and requests as API Gateway makes them.
+
+use api::Api;
+use async_trait::async_trait;
+use fluxnex_cloud::functions::{FunctionError, Functions};
+use fluxnex_lambda::{Deadline, Invocation};
+use fluxnex_store::Database;
+use fluxnex_testing::{Setting, TestDatabase, bundle};
+use futures::future::BoxFuture;
+use migrate::{Migrate, Responder};
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Nobody to answer: `migrate` is called by us, not by CloudFormation.
+struct Nobody;
+
+impl Responder for Nobody {
+    fn put<'a>(&'a self, _: &'a str, _: String) -> BoxFuture<'a, Result<(), fluxnex_lambda::BoxError>> {
+        Box::pin(async { panic!("there is no CloudFormation here") })
+    }
+}
+
+/// The functions service with the real `migrate`.
+pub(crate) struct RealMigrate {
+    tables: TestDatabase,
+    pub(crate) silent: AtomicBool,
+}
+
+#[async_trait]
+impl Functions for RealMigrate {
+    async fn invoke(&self, name: &str, payload: &Value) -> Result<Value, FunctionError> {
+        assert_eq!(name, "fluxnex-local-migrate");
+        let function = name.to_owned();
+        if self.silent.load(Ordering::SeqCst) {
+            return Err(FunctionError::Unavailable { function, code: "Silent".to_owned(), source: None });
+        }
+        let (tables, event) = (self.tables.clone(), to_raw_value(payload).unwrap());
+        // As in Lambda, it runs apart from us; its futures stay on one thread.
+        let ran = tokio::task::spawn_blocking(move || {
+            let stage = Migrate { database: Arc::new(tables.store()), responder: Arc::new(Nobody) };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(stage.handle(event)).map_err(|error| error.to_string())
+        });
+        let failed = |message| FunctionError::Failed { function, error_type: "Failed".to_owned(), message };
+        ran.await.unwrap().map_err(failed)
+    }
+}
+
+pub(crate) struct Stage {
+    pub(crate) setting: Setting,
+    pub(crate) functions: Arc<RealMigrate>,
+    api: Api,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let setting = Setting::bare(TestDatabase::shared()).await;
+        setting.database.migrate().await.unwrap();
+        // Identifiers come of the clock, and those of audit entries must differ between tests.
+        let apart = uuid::Uuid::new_v4().as_u128() % 1_000_000_000;
+        setting.clock.advance(Duration::from_millis(u64::try_from(apart).unwrap()));
+        let database = setting.database.clone();
+        Self::of(setting, database)
+    }
+
+    pub(crate) fn of(setting: Setting, database: Arc<Database>) -> Self {
+        let functions = Arc::new(RealMigrate { tables: setting.tables.clone(), silent: AtomicBool::new(false) });
+        let api = Api {
+            database,
+            control: setting.control.clone(),
+            functions: functions.clone(),
+            clock: setting.clock.clone(),
+            migrate: "fluxnex-local-migrate".to_owned(),
+            profile: "local".to_owned(),
+        };
+        Self { setting, functions, api }
+    }
+
+    /// The example bundle, of this tenant.
+    pub(crate) fn bundle(&self) -> Value {
+        let bundle = bundle(&self.setting.tenant, "https://localhost:1");
+        let text = serde_json::to_string(&bundle).unwrap();
+        serde_json::from_str(&text.replace("/acme/", &format!("/{}/", self.setting.tenant))).unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request(&format!("GET {path}"), json!({}), None).await
+    }
+
+    pub(crate) async fn put(&self, bundle: &Value) -> Answer {
+        self.put_text(self.setting.tenant.as_str(), &bundle.to_string()).await
+    }
+
+    pub(crate) async fn put_text(&self, tenant: &str, body: &str) -> Answer {
+        self.request("PUT /v1/tenants/{tenant}/bundle", json!({ "tenant": tenant }), Some(body)).await
+    }
+
+    async fn request(&self, route: &str, parameters: Value, body: Option<&str>) -> Answer {
+        let request = json!({
+            "version": "2.0",
+            "routeKey": route,
+            "rawPath": "/", "rawQueryString": "", "headers": {},
+            "pathParameters": parameters,
+            "requestContext": {
+                "http": {"method": "PUT", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.1", "userAgent": "x"},
+                "requestId": "r", "routeKey": route, "stage": "$default", "timeEpoch": 0,
+                "authorizer": {"iam": {"userArn": "arn:aws:iam::000000000000:user/ops"}},
+            },
+            "body": body,
+            "isBase64Encoded": false,
+        });
+        let invocation = Invocation::new("request-7", Deadline::after(Duration::from_secs(29)));
+        let response = self.api.handle(serde_json::from_value(request).unwrap(), &invocation).await;
+        let answer = serde_json::to_value(&response).unwrap();
+        let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        Answer { status: response.status_code, headers: answer["headers"].clone(), body }
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: i64,
+    pub(crate) headers: Value,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// It is a problem that names the place, and the request.
+    pub(crate) fn assert_invalid(&self, place: &str) {
+        assert_eq!(self.status, 422, "{}", self.body);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(
+            (&self.body["type"], &self.body["requestId"]),
+            (&json!("/problems/invalid-bundle"), &json!("request-7"))
+        );
+        let errors = self.body["errors"].as_array().unwrap();
+        assert!(errors.iter().any(|error| error.as_str().unwrap().contains(place)), "{place} is not in {errors:?}");
+    }
+}
