@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use rustls::{
     RootCertStore,
@@ -319,11 +319,9 @@ pub fn secret_document(database: &Database) -> serde_json::Value {
     })
 }
 
-/// The database as libpq writes addresses; `sslrootcert` names the local authority.
-pub fn url(database: &Database, certificates: &Certificates) -> Result<String> {
-    let authority = certificates.authority.to_str().ok_or_else(|| anyhow!("the clone's path is not UTF-8"))?;
+/// The database as libpq and its kin write addresses. The authority to trust is told apart: not all of them
+/// take `sslrootcert`.
+pub fn url(database: &Database) -> String {
     let (password, port) = (&database.password, database.port);
-    Ok(format!(
-        "postgresql://{FLUXNEX}:{password}@127.0.0.1:{port}/{FLUXNEX}?sslmode=verify-full&sslrootcert={authority}"
-    ))
+    format!("postgresql://{FLUXNEX}:{password}@127.0.0.1:{port}/{FLUXNEX}?sslmode=require")
 }

@@ -185,7 +185,8 @@ pub struct Notification {
     /// The record concerned, in words: `Invoice a0X…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
-    /// Why, in words that quote no content.
+    /// Why, for people. Of a delivery it is what the target said, which may quote the record; it goes
+    /// to the tenant's own receivers only, and is never logged.
     pub reason: String,
 }
 

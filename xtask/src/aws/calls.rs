@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Aws, Refused};
 
+/// What the names of everything deployed begin with.
+pub const NAME_PREFIX: &str = "fluxnex-local-";
+
 /// How many messages a queue holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct QueueDepth {
@@ -58,9 +61,10 @@ impl Aws {
         answer.map(drop).with_context(|| format!("cannot make the bucket {name}"))
     }
 
-    /// The depths of all queues, by name.
+    /// The depths of FluxNex's queues, by name. Tests may have made others.
     pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>> {
-        let listed = self.call("sqs", "AmazonSQS.ListQueues", &json!({ "MaxResults": 1000 })).await?;
+        let input = json!({ "MaxResults": 1000, "QueueNamePrefix": NAME_PREFIX });
+        let listed = self.call("sqs", "AmazonSQS.ListQueues", &input).await?;
         let urls = listed.get("QueueUrls").and_then(Value::as_array).cloned().unwrap_or_default();
         let mut depths = Vec::new();
         for url in urls.iter().filter_map(Value::as_str) {

@@ -127,7 +127,12 @@ async fn take_down_tests(nested: &Layout, progress: &Progress) -> Result<()> {
 fn remove_state(layout: &Layout, keep: Keep) -> Result<()> {
     let test_runs = layout.state().join("test").exists();
     if keep == Keep::Nothing && !test_runs {
-        return remove_folder(layout.state());
+        remove_folder(layout.state())?;
+        // The test instance lies in the developer's folder; if that one has no platform, nothing must stay.
+        if let Some(parent) = layout.state().parent().filter(|parent| *parent != layout.root()) {
+            let _ = std::fs::remove_dir(parent);
+        }
+        return Ok(());
     }
     for name in ["artifacts", "cdk.out", "certificates", "emulator", "postgres", "processes"] {
         remove_folder(&layout.state().join(name))?;

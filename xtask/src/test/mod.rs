@@ -179,7 +179,7 @@ async fn environment(
     create_private(&scratch)?;
     let path = |path: PathBuf| path.display().to_string();
     Ok(vec![
-        ("FLUXNEX_TEST_POSTGRES".to_owned(), postgres::url(database, &certificates)?),
+        ("FLUXNEX_TEST_POSTGRES".to_owned(), postgres::url(database)),
         ("FLUXNEX_TEST_CA".to_owned(), path(certificates.authority.clone())),
         ("FLUXNEX_TEST_AWS_ENDPOINT".to_owned(), emulator.endpoint()),
         ("FLUXNEX_TOOLS_PYTHON".to_owned(), path(tools.python)),
