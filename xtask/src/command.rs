@@ -182,7 +182,18 @@ pub fn tail(log: &Path) -> Vec<String> {
     }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).collect();
-    lines.iter().skip(lines.len().saturating_sub(TAIL_LINES)).map(|line| (*line).to_owned()).collect()
+    lines.iter().skip(lines.len().saturating_sub(TAIL_LINES)).map(|line| plain(line)).collect()
+}
+
+/// A line without the sequences that colour it: `ESC [ … letter` and `ESC ( letter`.
+fn plain(line: &str) -> String {
+    let mut parts = line.split('\x1b');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|character: char| character.is_ascii_alphabetic());
+        text.push_str(end.and_then(|end| part.get(end + 1..)).unwrap_or_default());
+    }
+    text
 }
 
 #[cfg(test)]
@@ -192,6 +203,12 @@ mod tests {
 
     fn scratch(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("xtask-{name}-{}", uuid::Uuid::new_v4()))
+    }
+
+    #[test]
+    fn colours_are_taken_out() {
+        assert_eq!(plain("\x1b[31m-let x\x1b(B\x1b[m = 1;\x1b[0;1m"), "-let x = 1;");
+        assert_eq!(plain("plain"), "plain");
     }
 
     #[test]

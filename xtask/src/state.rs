@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::stop_strays, demo::Credentials, deploy::Deployment, emulator::Emulator, layout::Layout,
-    postgres::Database, tools::lock_file,
+    postgres::Database, progress::Progress, tools::lock_file,
 };
 
 /// Raised when a remembered instance cannot be taken over; it is then taken down and made anew.
@@ -87,7 +87,13 @@ pub struct Lock(#[expect(dead_code, reason = "the lock ends when the file is clo
 impl Lock {
     /// Waits until no other command changes the instance. Creates its folders, and ends the tools that a
     /// killed command left running.
-    pub async fn acquire(layout: &Layout) -> Result<Self> {
+    pub async fn acquire(layout: &Layout, progress: &Progress) -> Result<Self> {
+        let step = progress.start("waiting for another command");
+        let result = Self::wait(layout).await;
+        step.finish(result)
+    }
+
+    async fn wait(layout: &Layout) -> Result<Self> {
         loop {
             layout.create()?;
             let path = layout.lock_file();
@@ -113,7 +119,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::layout::Instance;
+    use crate::{layout::Instance, progress::Audience};
 
     fn layout() -> Layout {
         let root = std::env::temp_dir().join(format!("xtask-state-{}", uuid::Uuid::new_v4()));
@@ -151,9 +157,10 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_lock_on_a_removed_folder_is_taken_anew() {
         let layout = layout();
-        let first = Lock::acquire(&layout).await.unwrap();
+        let progress = Progress::new(Audience::Nobody);
+        let first = Lock::acquire(&layout, &progress).await.unwrap();
         assert!(Lock::is_held(&layout));
-        let waiting = Lock::acquire(&layout);
+        let waiting = Lock::acquire(&layout, &progress);
         let removing = async {
             tokio::time::sleep(std::time::Duration::from_millis(150)).await;
             fs::remove_dir_all(layout.state()).unwrap();

@@ -34,8 +34,8 @@ impl Default for Options {
 /// Brings the platform to the state of the clone: starts what does not run, builds and deploys what
 /// changed, and leaves alone what is as it should be.
 pub async fn up(layout: &Layout, options: &Options, progress: &Progress) -> Result<()> {
+    let _lock = Lock::acquire(layout, progress).await?;
     let began = Instant::now();
-    let _lock = Lock::acquire(layout).await?;
     let state = StateFile::open(layout);
     let servers_are_up = postgres::is_up(layout, &state) && emulator::is_up(layout, &state, &options.time_scale);
     let simulators_were_up = processes::running(layout, simulators::NAME).is_some();
@@ -88,7 +88,7 @@ pub async fn down(layout: &Layout, keep: Keep, progress: &Progress) -> Result<()
         return Ok(());
     }
     let began = Instant::now();
-    let lock = Lock::acquire(layout).await?;
+    let lock = Lock::acquire(layout, progress).await?;
     let step = progress.start("stopping the platform");
     let result = async {
         let nested = Layout::of(layout.root().to_path_buf(), Instance::Test);
@@ -134,7 +134,7 @@ fn remove_state(layout: &Layout, keep: Keep) -> Result<()> {
         }
         return Ok(());
     }
-    for name in ["artifacts", "cdk.out", "certificates", "emulator", "postgres", "processes"] {
+    for name in ["artifacts", "cdk.out", "certificates", "emulator", "postgres", "processes", "scratch"] {
         remove_folder(&layout.state().join(name))?;
     }
     if keep == Keep::Nothing {
