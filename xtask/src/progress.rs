@@ -17,8 +17,8 @@ const ANNOUNCE_AFTER: Duration = Duration::from_secs(2);
 /// …and repeats that it still runs this often.
 const REPEAT_EVERY: Duration = Duration::from_secs(15);
 const FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
-/// A live line must not wrap, or redrawing it would leave rests behind.
-const LINE_COLUMNS: usize = 100;
+/// The longest line that is still easy to read.
+const LINE_COLUMNS: usize = 120;
 
 /// Which stream people read; the other one may be read by a program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -170,7 +170,10 @@ impl Display {
             };
             if now >= due {
                 let detail = if active.announced.is_some() { active.detail.as_str() } else { "" };
-                lines.push(shorten(&format!("  … {:<44} {:>7}  {detail}", active.name, seconds(now - active.started))));
+                lines.push(shorten(
+                    &format!("  … {:<44} {:>7}  {detail}", active.name, seconds(now - active.started)),
+                    LINE_COLUMNS,
+                ));
                 active.announced = Some(now);
             }
         }
@@ -194,14 +197,17 @@ impl Display {
             return;
         }
         let mut output = self.erase();
+        // Asked each time: windows change their size.
+        let columns = columns(self.audience);
         let frame = FRAMES.get(self.frame % FRAMES.len()).copied().unwrap_or(' ');
         for active in &self.active {
             let elapsed = seconds(active.started.elapsed());
-            output.push_str(&shorten(&format!("  {frame} {:<44} {elapsed:>7}  {}", active.name, active.detail)));
+            output
+                .push_str(&shorten(&format!("  {frame} {:<44} {elapsed:>7}  {}", active.name, active.detail), columns));
             output.push('\n');
         }
         for line in &self.board {
-            output.push_str(&shorten(line));
+            output.push_str(&shorten(line, columns));
             output.push('\n');
         }
         self.drawn_lines = self.active.len() + self.board.len();
@@ -237,11 +243,21 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
-fn shorten(line: &str) -> String {
-    if line.chars().count() <= LINE_COLUMNS {
+/// A live line must not wrap, or redrawing it would leave rests behind.
+fn columns(audience: Audience) -> usize {
+    let size = match audience {
+        Audience::Program => rustix::termios::tcgetwinsize(std::io::stderr()),
+        Audience::People | Audience::Nobody => rustix::termios::tcgetwinsize(std::io::stdout()),
+    };
+    let found = size.map_or(0, |size| usize::from(size.ws_col));
+    if found == 0 { LINE_COLUMNS } else { found.min(LINE_COLUMNS) }
+}
+
+fn shorten(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
         return line.trim_end().to_owned();
     }
-    let mut short: String = line.chars().take(LINE_COLUMNS - 1).collect();
+    let mut short: String = line.chars().take(columns.saturating_sub(1)).collect();
     short.push('…');
     short
 }
@@ -264,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_live_line_never_wraps() {
-        assert_eq!(shorten(&"x".repeat(300)).chars().count(), LINE_COLUMNS);
-        assert_eq!(shorten("short   "), "short");
+        assert_eq!(shorten(&"x".repeat(300), 80).chars().count(), 80);
+        assert_eq!(shorten("short   ", 80), "short");
     }
 }
