@@ -1,18 +1,23 @@
-//! Applying a bundle: checked as a whole, stored as a new version, published to `ingest`.
+//! Applying a bundle: checked as a whole, stored as a new version, published to `ingest` and `poll`.
 //!
 //! Each step may be repeated: a call that was cut short is simply made again.
 
 use crate::{Api, unavailable};
+use fluxnex_cloud::control::Facet;
 use fluxnex_connect::catalog;
 use fluxnex_core::bundle::{Bundle, Configuration, Connection, LARGEST_BUNDLE_BYTES};
 use fluxnex_core::connector::Manifest;
 use fluxnex_core::ids::{ConnectionId, TenantId};
+use fluxnex_core::poll::PollSettings;
 use fluxnex_core::signature::WebhookSettings;
 use fluxnex_lambda::problem::{self, Problem};
 use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use fluxnex_store::AppliedConfiguration;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What an apply says that was cut short after the bundle was stored.
+pub(crate) const NOT_PUBLISHED: &str = "the bundle is stored, but not in force everywhere yet: apply it again";
 
 impl Api {
     pub(crate) async fn apply(&self, request: ApiGatewayV2httpRequest) -> Result<ApiGatewayV2httpResponse, Problem> {
@@ -28,6 +33,7 @@ impl Api {
         own_secrets(&bundle, &self.profile)?;
         let applied = self.store(&bundle, &manifests, &actor).await?;
         self.publish(&bundle, &manifests, applied.version).await?;
+        self.schedule(&tenant).await?;
         let body = json!({ "tenant": tenant, "version": applied.version, "changed": applied.changed });
         Ok(problem::json(200, &body))
     }
@@ -55,7 +61,8 @@ impl Api {
         self.database.apply_bundle(bundle, manifests, actor, entry, now).await.map_err(|error| storing(&error))
     }
 
-    /// Lets `ingest` know the connections that take webhooks, and forget those that do not any more.
+    /// Lets `ingest` know the connections that take webhooks and `poll` those that are polled, and both
+    /// forget those that are not any more.
     async fn publish(
         &self,
         bundle: &Bundle,
@@ -65,10 +72,16 @@ impl Api {
         let version = u64::try_from(version).unwrap_or_default();
         let failed = |error: fluxnex_cloud::control::ControlError| {
             tracing::error!(%error, "a connection cannot be published");
-            unavailable("the bundle is stored, but its webhooks are not published yet: apply it again")
+            unavailable(NOT_PUBLISHED)
         };
-        let mut published: BTreeSet<&ConnectionId> = BTreeSet::new();
+        let mut published: BTreeSet<(&ConnectionId, Facet)> = BTreeSet::new();
         for (id, definition) in &bundle.connections {
+            if let Some(manifest) = manifests.get(id).filter(|_| !definition.polls.is_empty()) {
+                let settings = PollSettings { definition: definition.clone(), manifest: manifest.clone() };
+                let document = serde_json::to_value(&settings).map_err(|_| Problem::of_status(500))?;
+                self.control.publish(&bundle.tenant, id, Facet::Polls, version, &document).await.map_err(failed)?;
+                published.insert((id, Facet::Polls));
+            }
             let webhook = manifests.get(id).and_then(|manifest| manifest.webhook.as_ref());
             let (Some(webhook), Some(secret_name)) = (webhook, definition.secret.clone()) else { continue };
             let settings = WebhookSettings {
@@ -80,15 +93,16 @@ impl Api {
                 paused: false,
             };
             let document = serde_json::to_value(&settings).map_err(|_| Problem::of_status(500))?;
-            self.control.publish_connection(&bundle.tenant, id, version, &document).await.map_err(failed)?;
-            published.insert(id);
+            self.control.publish(&bundle.tenant, id, Facet::Webhook, version, &document).await.map_err(failed)?;
+            published.insert((id, Facet::Webhook));
         }
         let known = self.database.connections_ever(&bundle.tenant).await.map_err(|error| {
             tracing::error!(%error, "the catalog cannot be read");
-            unavailable("the bundle is stored, but its webhooks are not published yet: apply it again")
+            unavailable(NOT_PUBLISHED)
         })?;
-        for id in known.iter().filter(|id| !published.contains(id)) {
-            self.control.remove_connection(&bundle.tenant, id, version).await.map_err(failed)?;
+        let all = known.iter().flat_map(|id| [(id, Facet::Webhook), (id, Facet::Polls)]);
+        for (id, facet) in all.filter(|one| !published.contains(one)) {
+            self.control.withdraw(&bundle.tenant, id, facet, version).await.map_err(failed)?;
         }
         Ok(())
     }

@@ -4,10 +4,12 @@
 //! that may call it.
 
 mod bundle;
+mod schedules;
 
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::Control;
 use fluxnex_cloud::functions::Functions;
+use fluxnex_cloud::schedules::Schedules;
 use fluxnex_lambda::problem::{self, Problem};
 use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse, Invocation};
 use fluxnex_store::Database;
@@ -21,6 +23,8 @@ pub struct Api {
     pub database: Arc<Database>,
     /// Where connections are published for `ingest`.
     pub control: Arc<dyn Control>,
+    /// Asks for polls.
+    pub schedules: Arc<dyn Schedules>,
     /// Calls the migrations.
     pub functions: Arc<dyn Functions>,
     /// The time.

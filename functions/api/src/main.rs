@@ -1,7 +1,7 @@
 //! Wires the `api` function.
 
 use api::Api;
-use fluxnex_cloud::aws::Clients;
+use fluxnex_cloud::aws::{Clients, ScheduleTarget};
 use fluxnex_cloud::clock::SystemClock;
 use fluxnex_lambda::{ApiGatewayV2httpRequest, Invocation};
 use fluxnex_store::{Database, DatabaseOptions};
@@ -25,6 +25,11 @@ fn main() -> ExitCode {
         let stage = Api {
             database: Arc::new(Database::new(options, clients.database_secret(login))?),
             control: clients.control(settings.text("CONTROL_TABLE")?),
+            schedules: clients.schedules(ScheduleTarget {
+                group: settings.text("SCHEDULE_GROUP")?.to_owned(),
+                role_arn: settings.text("SCHEDULE_ROLE_ARN")?.to_owned(),
+                queue_arn: settings.text("FETCH_REQUEST_ARN")?.to_owned(),
+            }),
             functions: clients.functions(MIGRATION),
             clock: Arc::new(SystemClock),
             migrate: settings.text("MIGRATE_FUNCTION")?.to_owned(),

@@ -1,6 +1,6 @@
 //! From a claimed delivery to a request of the connector engine.
 
-use fluxnex_connect::connection::{Connection, DeliveryRequest, Reach, TargetRecord};
+use fluxnex_connect::connection::{Connection, DeliveryRequest, TargetRecord};
 use fluxnex_connect::outcome::SendOutcome;
 use fluxnex_connect::{Engine, SendReport};
 use fluxnex_core::connector::Once;
@@ -83,21 +83,10 @@ impl<'a> Connections<'a> {
             .connections
             .get(&claim.target)
             .ok_or_else(|| format!("the connection {} is not in the running configuration", claim.target))?;
-        let manifest = configured.compiled()?.clone();
         let repeatable = match configured.manifest.target.as_ref().map(|target| &target.once) {
             Some(Once::Key { .. } | Once::ExternalId) => true,
             Some(Once::ReadBack { .. } | Once::None) | None => false,
         };
-        let settings = manifest.settings(&configured.definition.settings).map_err(|error| error.to_string())?;
-        let connection = Connection {
-            tenant: self.tenant.id().clone(),
-            id: claim.target.clone(),
-            manifest,
-            base_url: configured.definition.base_url.clone(),
-            settings,
-            secret_name: configured.definition.secret.clone().unwrap_or_default(),
-            reach: Reach { private_addresses: configured.definition.allow_private_addresses, plain_http: false },
-        };
-        Ok((connection, repeatable))
+        Ok((Connection::of(self.tenant.id(), configured)?, repeatable))
     }
 }

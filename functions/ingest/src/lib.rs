@@ -11,11 +11,12 @@ use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::Control;
 use fluxnex_cloud::objects::Objects;
-use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
+use fluxnex_cloud::queue::{QueueUrl, Queues};
 use fluxnex_core::content::check_depth;
 use fluxnex_core::ids::{ConnectionId, EventId, TenantId};
-use fluxnex_core::message::{ClaimCheck, EventSource, InboundEvent, LARGEST_INLINE_BYTES, V1};
+use fluxnex_core::message::EventSource;
 use fluxnex_core::signature::{ActiveSecrets, EventIdentity, WebhookSettings, event_id, verify};
+use fluxnex_lambda::inbound::{Accepted, Inbound};
 use fluxnex_lambda::problem::{self, Problem};
 use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use request::Webhook;
@@ -30,10 +31,8 @@ use webhooks::WebhookCache;
 pub struct Ingest {
     settings: WebhookCache,
     secrets: Arc<CachedSecrets>,
-    queues: Arc<dyn Queues>,
-    objects: Arc<dyn Objects>,
+    inbound: Inbound,
     clock: Arc<dyn Clock>,
-    inbound_gateway: QueueUrl,
 }
 
 /// When a sender should come again after an answer that is not its fault.
@@ -49,7 +48,8 @@ impl Ingest {
         clock: Arc<dyn Clock>,
         inbound_gateway: QueueUrl,
     ) -> Self {
-        Self { settings: WebhookCache::new(control, clock.clone()), secrets, queues, objects, clock, inbound_gateway }
+        let inbound = Inbound { objects, queues, inbound_gateway };
+        Self { settings: WebhookCache::new(control, clock.clone()), secrets, inbound, clock }
     }
 
     /// Serves one request. Never fails: what goes wrong is an answer.
@@ -148,34 +148,20 @@ impl Ingest {
         body: String,
     ) -> Result<EventId, Problem> {
         let event = EventId(self.clock.new_id());
-        let mut message = InboundEvent {
-            v: V1,
+        let accepted = Accepted {
             tenant: tenant.clone(),
             connection: connection.clone(),
             event,
-            arrived_at: self.clock.now().round(jiff::Unit::Microsecond).unwrap_or_else(|_| self.clock.now()),
+            at: self.clock.now(),
             source: EventSource::Webhook,
             sender_event_id: identity.id,
             derived: identity.derived,
             object: None,
-            inline: None,
-            claim_check: None,
+            body: RawValue::from_string(body).map_err(|_| not_json())?,
         };
-        if body.len() <= LARGEST_INLINE_BYTES {
-            message.inline = Some(RawValue::from_string(body).map_err(|_| not_json())?);
-        } else {
-            let day = self.clock.now().strftime("%Y/%m/%d").to_string();
-            let key = format!("payloads/{tenant}/{connection}/{day}/{event}.json");
-            let bytes = body.len() as u64;
-            self.objects.put(&key, body.into_bytes(), "application/json").await.map_err(|error| {
-                tracing::error!(%error, "the payload cannot be stored");
-                unavailable()
-            })?;
-            message.claim_check = Some(ClaimCheck { key, bytes });
-        }
-        let message = OutgoingMessage::json(&message).map_err(|_| not_json())?.group(tenant.as_str());
-        self.queues.send(&self.inbound_gateway, vec![message]).await.map_err(|error| {
-            tracing::error!(%error, "the event cannot be queued");
+        self.inbound.make_durable(vec![accepted]).await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, "the event is not durable");
             unavailable()
         })?;
         Ok(event)

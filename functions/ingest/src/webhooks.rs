@@ -1,7 +1,7 @@
 //! Published webhook settings, remembered for a short while.
 
 use fluxnex_cloud::clock::Clock;
-use fluxnex_cloud::control::{Control, ControlError};
+use fluxnex_cloud::control::{Control, ControlError, Facet};
 use fluxnex_core::ids::{ConnectionId, TenantId};
 use fluxnex_core::signature::WebhookSettings;
 use jiff::{SignedDuration, Timestamp};
@@ -42,7 +42,7 @@ impl WebhookCache {
         {
             return Ok(settings.clone());
         }
-        let settings = match (self.control.connection(tenant, connection).await, remembered) {
+        let settings = match (self.control.published(tenant, connection, Facet::Webhook).await, remembered) {
             (Ok(document), _) => document
                 .map(|document| {
                     serde_json::from_value(document.body)

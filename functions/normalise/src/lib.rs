@@ -2,25 +2,37 @@
 //!
 //! Two of the rules that keep lost wake-ups out are here: a record that waits is committed as
 //! waiting and only then looks for its parents once more; a parent is committed and only then looks
-//! for its waiters. One of the two always sees the other.
+//! for its waiters. One of the two always sees the other. The two others are here as well: a parent
+//! that is still missing then is fetched, once however many wait for it, and every final outcome of a
+//! record answers the fetch that waits for it (see `parents.rs`).
 
 mod map;
+mod parents;
 
 use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
+use fluxnex_cloud::workflow::Workflows;
 use fluxnex_core::event::FlowOutcome;
 use fluxnex_core::ids::{CanonicalId, EntityName, FlowId, TenantId};
-use fluxnex_core::message::{Notification, NotificationKind, RecordChanged, RecordNormalised, V1, by_tenant};
+use fluxnex_core::message::{Notification, RecordChanged, RecordNormalised, V1, by_tenant};
 use fluxnex_lambda::TimeScale;
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
-use fluxnex_store::{Normalised, NormalisedWork, SourceRecord, SourceRecordKey, StoreError, Stored, Tenant, Tenants};
+use fluxnex_store::{
+    Normalised, NormalisedBatch, NormalisedWork, SourceRecord, SourceRecordKey, StoreError, Stored, Tenant, Tenants,
+};
+use jiff::SignedDuration;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a record waits for a parent before it fails.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// How long a missing parent may come by itself before it is fetched: applications send the webhooks
+/// of parent and child at once, in any order, and an execution costs more than a message.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long it is believed that a parent cannot be had, before its source is asked again.
+const DISBELIEF: Duration = Duration::from_secs(15 * 60);
 /// How often a batch is looked at again because a parent came while it was written as waiting.
 const MOST_ROUNDS: usize = 3;
 
@@ -30,6 +42,8 @@ pub struct Normalise {
     pub tenants: Tenants,
     /// The queues.
     pub queues: Arc<dyn Queues>,
+    /// Fetches missing parents.
+    pub blocking_fetch: Arc<dyn Workflows>,
     /// Marks tenants that have work waiting.
     pub busy: BusyMarker,
     /// The time.
@@ -85,12 +99,16 @@ impl Normalise {
                 .store_normalised(tenant, self.clock.now(), &items)
                 .await
                 .map_err(|error| batch_error(&error))?;
+            let NormalisedBatch { stored, wanted } = stored;
             self.send(tenant, &items, &stored).await?;
+            self.look_again_after_grace(tenant, &items, &wanted).await?;
+            self.answer_fetches(tenant, &items, &stored).await?;
             for ((owner, item), stored) in owners.iter().zip(&items).zip(&stored) {
                 words.entry(*owner).or_default().push(word(item, stored));
             }
             let again = self.parents_came(tenant, &items, &owners).await?;
             open.retain(|(place, _)| again.contains(place));
+            self.start_fetches(tenant, &items, &owners, &again).await?;
             if open.is_empty() {
                 break;
             }
@@ -129,11 +147,28 @@ impl Normalise {
         let wanted: Vec<CanonicalId> = wanted.into_iter().collect();
         let known =
             self.tenants.database().known_canonical(tenant, &wanted).await.map_err(|error| batch_error(&error))?;
-        let wait =
-            jiff::SignedDuration::try_from(self.time_scale.scale(LONGEST_WAIT)).unwrap_or(jiff::SignedDuration::MAX);
-        let deadline = self.clock.now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX);
-        let (owners, items) = drafts.into_iter().map(|(place, draft)| (place, draft.finish(&known, deadline))).unzip();
+        let missing: Vec<CanonicalId> = wanted.into_iter().filter(|parent| !known.contains(parent)).collect();
+        let now = self.clock.now();
+        let since = now.saturating_sub(self.scaled(DISBELIEF)).unwrap_or(now);
+        let failed = self
+            .tenants
+            .database()
+            .failed_fetches(tenant, &missing, since)
+            .await
+            .map_err(|error| batch_error(&error))?;
+        let parents = map::Parents {
+            known,
+            failed,
+            deadline: now.saturating_add(self.scaled(LONGEST_WAIT)).unwrap_or(now),
+            fetch_at: now.saturating_add(self.scaled(GRACE)).unwrap_or(now),
+        };
+        let (owners, items) =
+            drafts.into_iter().map(|(place, draft)| (place, draft.finish(&parents, tenant.configuration()))).unzip();
         Ok((items, owners))
+    }
+
+    fn scaled(&self, duration: Duration) -> SignedDuration {
+        SignedDuration::try_from(self.time_scale.scale(duration)).unwrap_or(SignedDuration::MAX)
     }
 
     /// Sends what was committed: canonical versions go on, their waiters go in again, failures are told.
@@ -227,7 +262,7 @@ impl Normalise {
                 NormalisedWork::Wait { missing, .. } => Some((*owner, missing)),
                 _ => None,
             })
-            .flat_map(|(owner, missing)| missing.iter().map(move |parent| (owner, parent.canonical_id)))
+            .flat_map(|(owner, missing)| missing.iter().map(move |missing| (owner, missing.parent.canonical_id)))
             .collect();
         let parents: Vec<CanonicalId> = waits.iter().map(|(_, parent)| *parent).collect();
         let known =
@@ -236,18 +271,9 @@ impl Normalise {
     }
 
     fn failure(&self, tenant: &Tenant, item: &Normalised, reason: String) -> Notification {
-        Notification {
-            v: V1,
-            tenant: tenant.id().clone(),
-            id: uuid::Uuid::new_v5(&item.event.0, item.flow.as_str().as_bytes()),
-            kind: NotificationKind::EventFailed,
-            at: self.clock.now(),
-            event: Some(item.event),
-            delivery: None,
-            connection: Some(item.record.connection.clone()),
-            record: Some(format!("{} {}", item.record.object, item.record.source_id)),
-            reason,
-        }
+        let record = format!("{} {}", item.record.object, item.record.source_id);
+        let now = self.clock.now();
+        Notification::event_failed(tenant.id(), item.event, &item.flow, &item.record.connection, record, reason, now)
     }
 }
 

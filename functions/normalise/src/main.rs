@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         let stage = Normalise {
             tenants: Tenants::new(database),
             queues: clients.queues(),
+            blocking_fetch: clients.workflows(settings.text("BLOCKING_FETCH_ARN")?),
             busy: BusyMarker::new(clients.control(settings.text("CONTROL_TABLE")?), clock.clone()),
             clock,
             time_scale: settings.time_scale()?,

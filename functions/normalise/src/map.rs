@@ -6,14 +6,27 @@ use fluxnex_core::flow::{Flow, FlowError, Parent};
 use fluxnex_core::ids::CanonicalId;
 use fluxnex_core::mapping::Json;
 use fluxnex_core::message::RecordChanged;
-use fluxnex_store::{Normalised, NormalisedWork, SourceRecord, SourceRecordKey};
+use fluxnex_core::bundle::Configuration;
+use fluxnex_store::{MissingParent, Normalised, NormalisedWork, SourceRecord, SourceRecordKey};
 use jiff::Timestamp;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A mapped record whose parents have not been looked for yet.
 pub(crate) struct Draft {
     item: Normalised,
     parents: Vec<Parent>,
+}
+
+/// What is known of the parents of a batch.
+pub(crate) struct Parents {
+    /// Those that are stored.
+    pub(crate) known: HashSet<CanonicalId>,
+    /// Those that could not be had a short while ago, and why.
+    pub(crate) failed: HashMap<CanonicalId, String>,
+    /// When waiting ends in failure.
+    pub(crate) deadline: Timestamp,
+    /// From when on a missing one is fetched.
+    pub(crate) fetch_at: Timestamp,
 }
 
 /// Maps one record in one flow.
@@ -63,13 +76,30 @@ impl Draft {
         self.parents.iter()
     }
 
-    /// Stores the record if all its parents are known; lets it wait otherwise.
-    pub(crate) fn finish(mut self, known: &HashSet<CanonicalId>, deadline: Timestamp) -> Normalised {
+    /// Stores the record if all its parents are known; lets it wait otherwise. It does not wait for
+    /// one that was just found not to be had.
+    pub(crate) fn finish(mut self, parents: &Parents, configuration: &Configuration) -> Normalised {
         let missing: Vec<Parent> =
-            self.parents.into_iter().filter(|parent| !known.contains(&parent.canonical_id)).collect();
-        if !missing.is_empty() {
-            self.item.work = NormalisedWork::Wait { missing, deadline };
+            self.parents.into_iter().filter(|parent| !parents.known.contains(&parent.canonical_id)).collect();
+        if missing.is_empty() {
+            return self.item;
         }
+        let connection = &self.item.record.connection;
+        let hopeless = missing.iter().find_map(|parent| Some((parent, parents.failed.get(&parent.canonical_id)?)));
+        if let Some((Parent { entity, source_id, .. }, why)) = hopeless {
+            let reason = format!("{entity} {source_id} of {connection}: {why}");
+            self.item.work = end(FlowOutcome::Failed, Some(reason));
+            return self.item;
+        }
+        let manifest = configuration.connections.get(connection).map(|connection| &connection.manifest);
+        let can_be_read = |parent: &Parent| {
+            manifest.and_then(|manifest| manifest.source_object(&parent.object)).is_some_and(|it| it.read_one.is_some())
+        };
+        let missing = missing
+            .into_iter()
+            .map(|parent| MissingParent { fetch_at: can_be_read(&parent).then_some(parents.fetch_at), parent })
+            .collect();
+        self.item.work = NormalisedWork::Wait { missing, deadline: parents.deadline };
         self.item
     }
 }

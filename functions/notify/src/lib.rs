@@ -6,7 +6,7 @@
 
 use fluxnex_cloud::clock::Clock;
 use fluxnex_connect::Engine;
-use fluxnex_connect::connection::{Connection, DeliveryRequest, Reach};
+use fluxnex_connect::connection::{Connection, DeliveryRequest};
 use fluxnex_connect::outcome::{FailureClass, SendOutcome};
 use fluxnex_core::bundle::Connection as Configured;
 use fluxnex_core::ids::ObjectName;
@@ -76,18 +76,8 @@ impl Notify {
         payload: &RawValue,
         deadline: Deadline,
     ) -> Result<(), Outcome> {
-        let prepared = configured.compiled().and_then(|manifest| {
-            let settings = manifest.settings(&configured.definition.settings).map_err(|error| error.to_string())?;
+        let prepared = Connection::of(tenant.id(), configured).and_then(|connection| {
             let object = ObjectName::parse(notification.kind.as_str()).map_err(|error| error.to_string())?;
-            let connection = Connection {
-                tenant: tenant.id().clone(),
-                id: configured.id.clone(),
-                manifest: manifest.clone(),
-                base_url: configured.definition.base_url.clone(),
-                settings,
-                secret_name: configured.definition.secret.clone().unwrap_or_default(),
-                reach: Reach { private_addresses: configured.definition.allow_private_addresses, plain_http: false },
-            };
             Ok((connection, object))
         });
         let (connection, object) = match prepared {

@@ -12,9 +12,11 @@ use fluxnex_cloud::objects::Objects;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
 use fluxnex_core::event::EventState;
 use fluxnex_core::ids::TenantId;
-use fluxnex_core::message::{InboundEvent, Notification, NotificationKind, RecordChanged, V1, by_tenant};
+use fluxnex_core::message::{EventSource, InboundEvent, Notification, NotificationKind, RecordChanged, V1, by_tenant};
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
-use fluxnex_store::{Incoming, IncomingRecord, Registered, StoreError, Tenant, Tenants};
+use fluxnex_store::{
+    Incoming, IncomingRecord, Registered, SourceRecord, SourceRecordKey, StoreError, Tenant, Tenants,
+};
 use std::sync::Arc;
 
 /// What the stage needs.
@@ -119,12 +121,51 @@ impl Replicate {
                 failed.push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(tenant.id().as_str()));
             }
         }
+        for message in self.fetched(tenant, incoming, registered).await? {
+            changed.push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(tenant.id().as_str()));
+        }
         for (queue, messages) in [(&self.source_replica, changed), (&self.notification_delivery, failed)] {
             if !messages.is_empty() {
                 self.queues.send(queue, messages).await.map_err(BatchError::infrastructure)?;
             }
         }
         Ok(())
+    }
+
+    /// Somebody waits for a record that was fetched: it goes on to L3 also when the replica has its
+    /// content, or something newer, already.
+    async fn fetched(
+        &self,
+        tenant: &Tenant,
+        incoming: &[Incoming],
+        registered: &[Registered],
+    ) -> Result<Vec<RecordChanged>, BatchError> {
+        let known = |(incoming, registered): (&Incoming, &Registered)| match (&incoming.record, registered.state) {
+            (
+                IncomingRecord::State { object, source_id, .. },
+                EventState::Unchanged | EventState::Stale | EventState::Duplicate,
+            ) if incoming.source == EventSource::Fetch => Some(SourceRecordKey {
+                connection: incoming.connection.clone(),
+                object: object.clone(),
+                source_id: source_id.clone(),
+            }),
+            _ => None,
+        };
+        let keys: Vec<SourceRecordKey> = incoming.iter().zip(registered).filter_map(known).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let records =
+            self.tenants.database().source_records(tenant, &keys).await.map_err(|error| batch_error(&error))?;
+        let message = |record: SourceRecord| RecordChanged {
+            v: V1,
+            tenant: tenant.id().clone(),
+            connection: record.key.connection,
+            object: record.key.object,
+            source_id: record.key.source_id,
+            event: record.event,
+        };
+        Ok(records.into_iter().map(message).collect())
     }
 }
 

@@ -40,9 +40,13 @@ pub(crate) async fn incoming(
         Ok(manifest) => manifest,
         Err(reason) => return Ok(vec![unreadable(message, &reason)]),
     };
+    let settings = match connection.settings() {
+        Ok(settings) => settings,
+        Err(reason) => return Ok(vec![unreadable(message, &reason)]),
+    };
     let records = match &message.object {
-        Some(object) => Ok(vec![manifest.identify(object, &body)]),
-        None => manifest.webhook_records(&body),
+        Some(object) => Ok(vec![manifest.identify(object, &body, &settings)]),
+        None => manifest.webhook_records(&body, &settings),
     };
     let records = match records {
         Ok(records) => records,

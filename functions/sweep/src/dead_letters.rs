@@ -4,7 +4,7 @@ use crate::Sweep;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
 use fluxnex_core::ids::TenantId;
 use fluxnex_core::message::{
-    InboundEvent, Notification, NotificationKind, RecordChanged, RecordNormalised, SweepTenant, V1, WakeMessage,
+    InboundEvent, Notification, NotificationKind, PollRequest, RecordChanged, RecordNormalised, SweepTenant, V1, WakeMessage,
 };
 use fluxnex_lambda::batch::{self, BatchError, Outcome, Record, Undecodable, Work};
 use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent};
@@ -124,6 +124,7 @@ impl Sweep {
         let tenant = serde_json::from_str::<Owned>(&record.body).ok().map(|owned| owned.tenant);
         let readable = match self.queue_named(&queue) {
             None => false,
+            Some(queue) if *queue == self.fetch_request => reads::<PollRequest>(&record.body),
             Some(queue) if *queue == self.inbound_gateway => reads::<InboundEvent>(&record.body),
             Some(queue) if *queue == self.source_replica => reads::<RecordChanged>(&record.body),
             Some(queue) if *queue == self.normalised => reads::<RecordNormalised>(&record.body),
@@ -137,6 +138,7 @@ impl Sweep {
 
     fn queue_named(&self, name: &str) -> Option<&QueueUrl> {
         let own = [
+            &self.fetch_request,
             &self.inbound_gateway,
             &self.source_replica,
             &self.normalised,

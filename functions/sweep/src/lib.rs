@@ -10,6 +10,7 @@ mod tenants;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::Control;
 use fluxnex_cloud::queue::{QueueUrl, Queues};
+use fluxnex_cloud::workflow::Workflows;
 use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent, TimeScale};
 use fluxnex_store::Tenants;
 use serde_json::Value;
@@ -25,10 +26,14 @@ pub struct Sweep {
     pub control: Arc<dyn Control>,
     /// The queues.
     pub queues: Arc<dyn Queues>,
+    /// Where fetches of missing parents wait for an answer.
+    pub blocking_fetch: Arc<dyn Workflows>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Shortens waits.
     pub time_scale: TimeScale,
+    /// Where dead letters of polls go in again.
+    pub fetch_request: QueueUrl,
     /// Where dead letters of L1 go in again.
     pub inbound_gateway: QueueUrl,
     /// Where stranded records go in again.

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
             queues: clients.queues(),
             clock: Arc::new(SystemClock),
             time_scale: settings.time_scale()?,
+            blocking_fetch: clients.workflows(settings.text("BLOCKING_FETCH_ARN")?),
+            fetch_request: settings.url("FETCH_REQUEST_URL")?,
             inbound_gateway: settings.url("INBOUND_GATEWAY_URL")?,
             source_replica: settings.url("SOURCE_REPLICA_URL")?,
             normalised: settings.url("NORMALISED_URL")?,

@@ -4,10 +4,11 @@ use crate::Sweep;
 use fluxnex_cloud::control::BusyTenant;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
 use fluxnex_core::ids::TenantId;
-use fluxnex_core::message::{Notification, NotificationKind, SweepTenant, V1, WakeMessage};
+use fluxnex_core::fetch::FetchError;
+use fluxnex_core::message::{Notification, SweepTenant, V1, WakeMessage};
 use fluxnex_lambda::batch::{self, BatchError, Outcome, Work};
 use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent};
-use fluxnex_store::{Expired, StoreError, Stranded, Tenant, UntoldFailure};
+use fluxnex_store::{FetchEnd, HopelessWait, StoreError, Stranded, Tenant, UntoldFailure};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,6 +17,9 @@ use std::time::Duration;
 const IDLE: Duration = Duration::from_secs(60);
 /// Most of each kind that one pass lets in again, so that a great many do not flood the queues.
 const MOST_PER_PASS: i64 = 1_000;
+/// How long finished fetches are kept: longer than the 90 days for which the names of their executions
+/// are taken.
+const FETCHES_KEPT: Duration = Duration::from_secs(100 * 24 * 3600);
 /// Most tenants that one pass looks after.
 const MOST_TENANTS: usize = 10_000;
 /// Minute of the hour in which every tenant is looked at, marked or not.
@@ -73,20 +77,22 @@ impl Sweep {
             Err(error) => return Err(error.into()),
         };
         let database = self.tenants.database();
-        let expired = database.expired_waits(&tenant, now, MOST_PER_PASS).await?;
-        self.tell_of_waits(&tenant, &expired, now).await?;
-        database.end_waits(&tenant, &expired).await?;
+        let hopeless = database.expired_waits(&tenant, now, MOST_PER_PASS).await?;
+        self.tell_of_waits(&tenant, &hopeless, now).await?;
+        database.end_waits(&tenant, &hopeless).await?;
         let idle_since = earlier(now, self.time_scale.scale(IDLE));
         let stranded = database.stranded(&tenant, now, idle_since, MOST_PER_PASS).await?;
         database.forget_event_ids(&tenant, now, MOST_PER_PASS).await?;
+        database.forget_fetches(&tenant, earlier(now, FETCHES_KEPT), MOST_PER_PASS).await?;
         let words = format!(
             "{} records let in again, {} keys woken, {} waits ended",
             stranded.records.len(),
             stranded.wakes.len(),
-            expired.len()
+            hopeless.len()
         );
         let has_work = stranded.has_work;
         self.tell_of_failures(&tenant, idle_since, now).await?;
+        self.answer_fetches(&tenant, &stranded, now).await?;
         self.let_in_again(&tenant, stranded).await?;
         match marker {
             Some(marker) if !has_work => drop(self.control.clear_busy(id, marker.revision, now).await?),
@@ -97,27 +103,37 @@ impl Sweep {
         Ok(Outcome::done(words))
     }
 
-    async fn tell_of_waits(&self, tenant: &Tenant, expired: &[Expired], now: Timestamp) -> Result<(), BoxError> {
-        let messages = expired
+    async fn tell_of_waits(&self, tenant: &Tenant, waits: &[HopelessWait], now: Timestamp) -> Result<(), BoxError> {
+        let messages = waits
             .iter()
-            .map(|expired| {
-                let message = Notification {
-                    v: V1,
-                    tenant: tenant.id().clone(),
-                    id: uuid::Uuid::new_v5(&expired.event.0, b"wait"),
-                    kind: NotificationKind::EventFailed,
-                    at: now,
-                    event: Some(expired.event),
-                    delivery: None,
-                    connection: None,
-                    record: Some(expired.record.clone()),
-                    reason: expired.reason.clone(),
-                };
+            .map(|HopelessWait { event, flow, connection, record, reason }| {
+                let (record, reason) = (record.clone(), reason.clone());
+                let message =
+                    Notification::event_failed(tenant.id(), *event, flow, connection, record, reason, now);
                 Ok(OutgoingMessage::json(&message)?.group(tenant.id().as_str()))
             })
             .collect::<Result<Vec<_>, serde_json::Error>>()?;
         if !messages.is_empty() {
             self.queues.send(&self.notification_delivery, messages).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers the fetches of which whoever should have answered died, and those whose time is over.
+    async fn answer_fetches(&self, tenant: &Tenant, stranded: &Stranded, now: Timestamp) -> Result<(), BoxError> {
+        let database = self.tenants.database();
+        for fetch in &stranded.needless {
+            if let Some(token) = &fetch.token {
+                self.blocking_fetch.succeed(token, &serde_json::json!({ "outcome": "stored" })).await?;
+            }
+            database.end_fetch(tenant, fetch, FetchEnd::Stored, now).await?;
+        }
+        for fetch in &stranded.expired {
+            let error = FetchError::OutOfTime("it did not arrive in time".to_owned());
+            if let Some(token) = &fetch.token {
+                self.blocking_fetch.fail(token, error.name(), &error.to_string()).await?;
+            }
+            database.end_fetch(tenant, fetch, FetchEnd::Failed(&error.to_string()), now).await?;
         }
         Ok(())
     }

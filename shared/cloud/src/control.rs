@@ -2,11 +2,31 @@
 
 use crate::{BoxError, Disposition};
 use async_trait::async_trait;
-use fluxnex_core::ids::{ConnectionId, TenantId};
+use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
+
+/// What is published of a connection: a document of its own for each of its readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Facet {
+    /// How its webhooks are checked; for `ingest`.
+    Webhook,
+    /// What is polled, and how; for `poll`.
+    Polls,
+}
+
+impl Facet {
+    /// Its name in the table. Stored items depend on it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Polls => "polls",
+        }
+    }
+}
 
 /// A published document and its version.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +37,16 @@ pub struct Document {
     pub body: Value,
 }
 
-/// What came of publishing or removing.
+/// What is saved of a poll's progress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    /// 1 when it was saved first, one more each time; for [`Control::save_poll_progress`].
+    pub revision: u64,
+    /// What was saved; it holds no secret.
+    pub body: Value,
+}
+
+/// What came of publishing or withdrawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
     /// It is now what readers see.
@@ -107,38 +136,75 @@ impl ControlError {
 /// The largest document, in bytes of JSON. An item of DynamoDB takes 400 KB; settings are far smaller.
 pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
-/// Published webhook settings, and the marker "this tenant has work waiting".
+/// What is published of connections, how far their polls are, and the marker "this tenant has work waiting".
 #[async_trait]
 pub trait Control: Send + Sync {
-    /// Publishes the webhook settings of a connection. A version below the one that is there changes
-    /// nothing, so that applies may overlap; the same version replaces.
+    /// Publishes one facet of a connection. A version below the one that is there changes nothing,
+    /// so that applies may overlap; the same version replaces.
     ///
     /// # Errors
     /// [`ControlError`].
-    async fn publish_connection(
+    async fn publish(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
+        facet: Facet,
         version: u64,
         document: &Value,
     ) -> Result<Published, ControlError>;
 
-    /// The published settings; nothing if there are none, or they were removed.
+    /// What is published; nothing if nothing ever was, or it was withdrawn.
     ///
     /// # Errors
     /// [`ControlError`].
-    async fn connection(&self, tenant: &TenantId, connection: &ConnectionId) -> Result<Option<Document>, ControlError>;
-
-    /// Removes the settings as of `version`; a later publication of an older version stays without effect.
-    ///
-    /// # Errors
-    /// [`ControlError`].
-    async fn remove_connection(
+    async fn published(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
+        facet: Facet,
+    ) -> Result<Option<Document>, ControlError>;
+
+    /// Withdraws one facet as of `version`; a later publication of an older version stays without effect.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    async fn withdraw(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        facet: Facet,
         version: u64,
     ) -> Result<Published, ControlError>;
+
+    /// How far the poll of an object is; nothing before it was saved first. Every save that was
+    /// answered is seen.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    async fn poll_progress(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        object: &ObjectName,
+    ) -> Result<Option<Saved>, ControlError>;
+
+    /// Saves how far the poll of an object is, if nobody saved it since: `expected` is the revision
+    /// that was read, nothing if there was none. Answers whether it was saved; its revision is then
+    /// one more than the expected one. Nothing is changed otherwise.
+    ///
+    /// A save whose answer got lost on the way is tried again and then answers "no" although it was
+    /// saved: who is told "no" reads again and goes by what is there.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    async fn save_poll_progress(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        object: &ObjectName,
+        expected: Option<u64>,
+        body: &Value,
+    ) -> Result<bool, ControlError>;
 
     /// Marks the tenant as having work waiting, at least until the moment given (rounded up to
     /// milliseconds). An earlier moment than the marker's changes nothing. Call it *before* the commit
@@ -163,6 +229,16 @@ pub trait Control: Send + Sync {
     /// [`ControlError`].
     async fn clear_busy(&self, tenant: &TenantId, revision: BusyRevision, now: Timestamp)
     -> Result<bool, ControlError>;
+}
+
+/// The document as JSON text, if an item takes it.
+pub(crate) fn bounded(document: &Value) -> Result<String, ControlError> {
+    let text = document.to_string();
+    let bytes = text.len();
+    if bytes > MAX_DOCUMENT_BYTES {
+        return Err(ControlError::TooLarge { bytes, max_bytes: MAX_DOCUMENT_BYTES });
+    }
+    Ok(text)
 }
 
 /// The moment in whole milliseconds since 1970, rounded up.

@@ -1,4 +1,4 @@
-//! The ports to AWS (queues, objects, secrets, control table, functions) with their adapters and in-memory twins.
+//! The ports to AWS (queues, objects, secrets, control table, functions, workflows, schedules) with their adapters and in-memory twins.
 //!
 //! A port is an object-safe trait, used as `Arc<dyn …>`. It has one adapter for AWS ([`aws`]), one
 //! in-memory twin ([`twin`]), and one conformance suite that both pass (feature `conformance`).
@@ -15,9 +15,11 @@ pub mod disposition;
 pub mod functions;
 pub mod objects;
 pub mod queue;
+pub mod schedules;
 pub mod secret_source;
 pub mod secrets;
 pub mod twin;
+pub mod workflow;
 
 pub use disposition::Disposition;
 

@@ -1,5 +1,6 @@
 //! What the engine is told: a connection, and what to send through it.
 
+use fluxnex_core::bundle;
 use fluxnex_core::connector::CompiledManifest;
 use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
 use serde_json::value::RawValue;
@@ -24,6 +25,26 @@ pub struct Connection {
     pub secret_name: String,
     /// What the connection may reach.
     pub reach: Reach,
+}
+
+impl Connection {
+    /// A connection as a tenant configured it.
+    ///
+    /// # Errors
+    /// What is wrong with its manifest or its settings.
+    pub fn of(tenant: &TenantId, configured: &bundle::Connection) -> Result<Self, String> {
+        let manifest = configured.compiled()?.clone();
+        let definition = &configured.definition;
+        Ok(Self {
+            tenant: tenant.clone(),
+            id: configured.id.clone(),
+            settings: manifest.settings(&definition.settings).map_err(|error| error.to_string())?,
+            manifest,
+            base_url: definition.base_url.clone(),
+            secret_name: definition.secret.clone().unwrap_or_default(),
+            reach: Reach { private_addresses: definition.allow_private_addresses, plain_http: false },
+        })
+    }
 }
 
 /// What a connection may reach besides public addresses over HTTPS. Link-local addresses (among

@@ -14,14 +14,16 @@ mod token_request;
 
 use crate::client::GuardedClient;
 use crate::connection::{Connection, DeliveryRequest, TargetRecord};
-use crate::outcome::{ReadOutcome, ReadReport, SendOutcome, SendReport};
+use crate::outcome::{ListOutcome, ListReport, ReadOutcome, ReadReport, SendOutcome, SendReport};
 use answer::{Refusal, body_json};
 use call::{Call, Exchange, Trouble};
-use fluxnex_core::connector::{CompiledOperation, CompiledTargetObject, Meaning};
+use fluxnex_core::connector::{CompiledOperation, CompiledTargetObject, ListPlaces, ListedPage, Meaning};
 use fluxnex_core::ids::{ObjectName, SourceId};
+use fluxnex_core::mapping::Json;
+use fluxnex_core::poll::Position;
 use fluxnex_core::secret_source::SecretSource;
 use jiff::Timestamp;
-use prepare::{Subject, fit_key};
+use prepare::{PrepareError, Subject, fit_key};
 use std::sync::Arc;
 use std::time::Duration;
 use token::Tokens;
@@ -84,6 +86,48 @@ impl Engine {
         ReadReport { outcome, effort: call.effort() }
     }
 
+    /// Lists one page of what changed of a source object after `position` (nothing: from the very
+    /// beginning), in one `timeout` for everything.
+    pub async fn list_changed(
+        &self,
+        connection: &Connection,
+        object: &ObjectName,
+        position: Option<&Position>,
+        timeout: Duration,
+    ) -> ListReport {
+        let mut call = Call::new(self, connection, timeout);
+        let outcome = match self.list(&mut call, object, position).await {
+            Ok(Ok(page)) => ListOutcome::Listed(page),
+            Ok(Err(refusal)) => ListOutcome::Failed(refusal.into_read_failure()),
+            Err(trouble) => ListOutcome::Failed(call.read_failure(trouble)),
+        };
+        ListReport { outcome, effort: call.effort() }
+    }
+
+    async fn list(
+        &self,
+        call: &mut Call<'_>,
+        object: &ObjectName,
+        position: Option<&Position>,
+    ) -> Result<Result<ListedPage, Refusal>, Trouble> {
+        let manifest = call.connection.manifest.clone();
+        let list = manifest.list_changed(object).ok_or(Trouble::NoOperation)?;
+        let ((since, after), page_size) = (list.places(position), list.list.page_size.to_string());
+        let places = ListPlaces { since: &since, after: &after, page_size: &page_size };
+        let payload = serde_json::json!({"since": since, "after": after, "page_size": list.list.page_size}).to_string();
+        let subject = Subject { object, key: None, target: None, list: Some(places), payload: &payload };
+        let answer = match call.exchange(&list.operation, &subject).await? {
+            Exchange::Answered(answer) => answer,
+            Exchange::Refused(refusal) => return Ok(Err(refusal)),
+        };
+        let unreadable = || Trouble::UnreadableRecord { status: answer.status };
+        let settings = manifest.settings(&call.connection.settings).map_err(PrepareError::from)?;
+        let settings = serde_json::to_string(&settings).map_err(|_| unreadable())?;
+        let settings = Json::parse("settings", &settings).map_err(|_| unreadable())?;
+        let body = body_json(&answer).ok_or_else(unreadable)?;
+        list.page(&body, &settings).map(Ok).map_err(|_| unreadable())
+    }
+
     async fn deliver(&self, call: &mut Call<'_>, request: &DeliveryRequest<'_>) -> Result<SendOutcome, Trouble> {
         let manifest = &call.connection.manifest;
         let (Some(object), Some(target)) = (manifest.target_object(request.object), &manifest.manifest().target) else {
@@ -128,7 +172,8 @@ impl Engine {
             (Some(update), Some(_)) => update,
             _ => &object.create,
         };
-        let subject = Subject { object: request.object, key: Some(key), target, payload: request.payload.get() };
+        let subject =
+            Subject { object: request.object, key: Some(key), target, list: None, payload: request.payload.get() };
         let answer = match call.exchange(operation, &subject).await? {
             Exchange::Answered(answer) => answer,
             Exchange::Refused(refusal) if refusal.meaning == Meaning::Conflict => return Ok(Write::Conflict(refusal)),
@@ -156,7 +201,7 @@ impl Engine {
         target: &TargetRecord,
     ) -> Result<Read, Trouble> {
         let operation = operation.ok_or(Trouble::NoOperation)?;
-        let subject = Subject { object, key: None, target: Some(target), payload: "null" };
+        let subject = Subject { object, key: None, target: Some(target), list: None, payload: "null" };
         let answer = match call.exchange(operation, &subject).await? {
             Exchange::Answered(answer) => answer,
             Exchange::Refused(refusal) => return Ok(Read::Refused(refusal)),

@@ -12,4 +12,6 @@ pub mod outcome;
 pub use connection::{Connection, DeliveryRequest, TargetRecord};
 pub use engine::Engine;
 pub use fluxnex_core::secret_source::{SecretSource, SecretSourceError};
-pub use outcome::{Effort, Failure, FailureClass, ReadOutcome, ReadReport, SendOutcome, SendReport};
+pub use outcome::{
+    Effort, Failure, FailureClass, ListOutcome, ListReport, ReadOutcome, ReadReport, SendOutcome, SendReport,
+};

@@ -1,5 +1,6 @@
 //! What the engine says: what came of a request, in words that are safe to keep and to show.
 
+use fluxnex_core::connector::ListedPage;
 use std::fmt;
 use std::time::Duration;
 
@@ -55,6 +56,24 @@ pub enum ReadOutcome {
     },
     /// The application has no such record, or no longer.
     Gone,
+    /// It could not be read.
+    Failed(Failure),
+}
+
+/// What came of [`Engine::list_changed`](crate::Engine::list_changed).
+#[derive(Debug)]
+pub struct ListReport {
+    /// What was found.
+    pub outcome: ListOutcome,
+    /// What it took.
+    pub effort: Effort,
+}
+
+/// What listing records found.
+#[derive(Debug)]
+pub enum ListOutcome {
+    /// A page.
+    Listed(ListedPage),
     /// It could not be read.
     Failed(Failure),
 }

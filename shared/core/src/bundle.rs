@@ -3,14 +3,18 @@
 
 mod check;
 mod files;
+mod schedule;
 
 pub use check::BundleError;
 pub use files::{FilesError, inline};
+pub use schedule::{Schedule, ScheduleError};
 
 use crate::connector::{CompiledManifest, Manifest};
 use crate::flow::{Flow, FlowDefinition, OrderingKey};
 use crate::ids::{ConnectionId, ConnectorName, FlowId, ObjectName, SourceId, TenantId};
+use crate::mapping::Json;
 use crate::message::NotificationKind;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -55,6 +59,23 @@ pub struct ConnectionDefinition {
     /// Whether requests may go to private and loopback addresses.
     #[serde(default)]
     pub allow_private_addresses: bool,
+    /// The objects that are polled on a schedule.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub polls: BTreeMap<ObjectName, PollDefinition>,
+}
+
+/// When an object of a source is polled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PollDefinition {
+    /// A schedule of EventBridge: `rate(5 minutes)`, or `cron(0/15 6-20 ? * MON-FRI *)`.
+    pub schedule: Schedule,
+    /// The time zone of a cron schedule, such as `Europe/Berlin`. Absent: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// Records that changed before this moment are of no concern. Absent: all are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// Who is told what.
@@ -77,13 +98,14 @@ pub struct Connection {
     /// The connector's manifest at the time of applying.
     pub manifest: Manifest,
     compiled: OnceLock<Result<Arc<CompiledManifest>, String>>,
+    settings: OnceLock<Result<String, String>>,
 }
 
 impl Connection {
     /// A connection whose manifest is compiled when it is first used.
     #[must_use]
     pub fn new(id: ConnectionId, definition: ConnectionDefinition, manifest: Manifest) -> Self {
-        Self { id, definition, manifest, compiled: OnceLock::new() }
+        Self { id, definition, manifest, compiled: OnceLock::new(), settings: OnceLock::new() }
     }
 
     /// The compiled manifest.
@@ -97,6 +119,18 @@ impl Connection {
             })
             .as_ref()
             .map_err(Clone::clone)
+    }
+
+    /// The connection's settings with the connector's defaults, as the connector's programs see them.
+    ///
+    /// # Errors
+    /// What is wrong with them, or with the manifest.
+    pub fn settings(&self) -> Result<Json, String> {
+        let text = self.settings.get_or_init(|| {
+            let settings = self.compiled()?.settings(&self.definition.settings).map_err(|error| error.to_string())?;
+            serde_json::to_string(&settings).map_err(|error| error.to_string())
+        });
+        Json::parse("settings", text.as_ref().map_err(Clone::clone)?).map_err(|error| error.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ mod authentication;
 mod check;
 mod compiled;
 mod identify;
+mod list;
 mod operation;
 mod template;
 #[cfg(test)]
@@ -20,8 +21,9 @@ pub use compiled::{
     OperationVariables, Problem, SettingsError,
 };
 pub use identify::{IdentifiedRecord, IdentifyError};
+pub use list::{CompiledList, ListChanged, ListedPage};
 pub use operation::{ErrorRule, Errors, Meaning, Method, Operation, OperationKind, StatusPattern};
-pub use template::{Template, TemplateError, TemplateValues, Variable};
+pub use template::{ListPlaces, Template, TemplateError, TemplateValues, Variable};
 
 use crate::ids::{ConnectorName, ObjectName};
 use crate::signature::{EventIdRule, SignatureScheme};
@@ -29,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The name under which a target says how it takes objects that it does not list.
+/// The name under which a source or a target says how it gives or takes objects that it does not list.
 pub const ANY_OBJECT: &str = "*";
 
 /// How to talk to one kind of application.
@@ -58,7 +60,8 @@ pub struct Manifest {
     /// How the application's webhooks are verified and read; absent if it sends none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
-    /// The record types that can be had from the application.
+    /// The record types that can be had from the application. The name `*` stands for every object
+    /// that is not listed.
     #[serde(default)]
     pub objects: BTreeMap<ObjectName, SourceObject>,
     /// How records are written to the application; absent if it is a source only.
@@ -128,9 +131,13 @@ pub struct SourceObject {
     /// How to read one record by its id (`{id}`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_one: Option<Operation>,
+    /// How to list the records that changed, for polling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_changed: Option<ListChanged>,
 }
 
-/// Which record it is, and which state of it: jq programs over a record of the source.
+/// Which record it is, and which state of it: jq programs over a record of the source. They see
+/// `$settings`, the connection's settings, so that a connector may leave names of fields to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identify {
@@ -160,6 +167,8 @@ pub enum IdCharacters {
     Any,
     /// ASCII letters and digits.
     Alphanumeric,
+    /// ASCII letters, digits, `-`, `_` and `.`: the codes that business applications number records with.
+    Code,
 }
 
 impl IdCharacters {
@@ -169,6 +178,7 @@ impl IdCharacters {
         match self {
             Self::Any => true,
             Self::Alphanumeric => text.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            Self::Code => text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
         }
     }
 }
@@ -255,6 +265,14 @@ impl Default for Limits {
             request_timeout_seconds: 20,
             response_max_bytes: 4 * 1024 * 1024,
         }
+    }
+}
+
+impl Manifest {
+    /// How an object is had from the application, if it is.
+    #[must_use]
+    pub fn source_object(&self, object: &ObjectName) -> Option<&SourceObject> {
+        self.objects.get(object).or_else(|| self.objects.get(&ObjectName::parse(ANY_OBJECT).ok()?))
     }
 }
 

@@ -138,6 +138,31 @@ pub struct RecordNormalised {
     pub event: EventId,
 }
 
+/// EventBridge Scheduler → `poll`, queue `fetch-request`: read what changed at a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollRequest {
+    /// Format version.
+    pub v: V1,
+    /// Whose connection it is.
+    pub tenant: TenantId,
+    /// The source.
+    pub connection: ConnectionId,
+    /// The record type at the source.
+    pub object: ObjectName,
+    /// The next page of a run; absent: a run is to begin.
+    #[serde(flatten)]
+    pub next: Option<NextPage>,
+}
+
+/// Which page of which run is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextPage {
+    /// The run.
+    pub run: Uuid,
+    /// The page, from 1.
+    pub page: u32,
+}
+
 /// L4 → L5, queues `outbound-<app>.fifo` and `delayed-wakes`: an ordering key may have something
 /// to send. It carries no delivery: the ledger says what goes next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -191,6 +216,32 @@ pub struct Notification {
 }
 
 impl Notification {
+    /// The news that an event cannot be processed in a flow. Whoever tells it, and however often, it
+    /// has the same id.
+    #[must_use]
+    pub fn event_failed(
+        tenant: &TenantId,
+        event: EventId,
+        flow: &FlowId,
+        connection: &ConnectionId,
+        record: String,
+        reason: String,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            v: V1,
+            tenant: tenant.clone(),
+            id: Uuid::new_v5(&event.0, flow.as_str().as_bytes()),
+            kind: NotificationKind::EventFailed,
+            at,
+            event: Some(event),
+            delivery: None,
+            connection: Some(connection.clone()),
+            record: Some(record),
+            reason,
+        }
+    }
+
     /// The news that attempt number `attempt` of a delivery was its last. Whoever tells it, and
     /// however often, it has the same id.
     #[must_use]
@@ -227,6 +278,9 @@ pub enum NotificationKind {
     /// A delivery failed for good.
     #[serde(rename = "delivery.failed")]
     DeliveryFailed,
+    /// A source cannot be polled.
+    #[serde(rename = "poll.failed")]
+    PollFailed,
 }
 
 impl NotificationKind {
@@ -236,6 +290,7 @@ impl NotificationKind {
         match self {
             Self::EventFailed => "event.failed",
             Self::DeliveryFailed => "delivery.failed",
+            Self::PollFailed => "poll.failed",
         }
     }
 }
@@ -272,6 +327,7 @@ of_tenant! {
     InboundEvent: tenant;
     RecordChanged: tenant;
     RecordNormalised: tenant;
+    PollRequest: tenant;
     WakeMessage: wake.tenant;
     Notification: tenant;
     SweepTenant: tenant;
@@ -357,6 +413,19 @@ mod tests {
         insta::assert_json_snapshot!("wake", &message);
         let text = serde_json::to_string(&message).unwrap();
         assert_eq!(serde_json::from_str::<WakeMessage>(&text).unwrap(), message);
+        let begin = PollRequest {
+            v: V1,
+            tenant: tenant.clone(),
+            connection: ConnectionId::parse("erp").unwrap(),
+            object: ObjectName::parse("Invoices").unwrap(),
+            next: None,
+        };
+        let next = PollRequest { next: Some(NextPage { run: Uuid::from_u128(3), page: 2 }), ..begin.clone() };
+        insta::assert_json_snapshot!("poll_request", [&begin, &next]);
+        for request in [begin, next] {
+            let text = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<PollRequest>(&text).unwrap(), request);
+        }
         insta::assert_json_snapshot!("sweep_tenant", SweepTenant { v: V1, tenant, marker: None });
     }
 }

@@ -30,6 +30,7 @@
 
 pub mod batch;
 pub mod deadline;
+pub mod inbound;
 pub mod logging;
 pub mod main_loop;
 pub mod problem;
@@ -39,7 +40,7 @@ pub mod wiring;
 pub use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 pub use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 pub use deadline::Deadline;
-pub use main_loop::{Invocation, run};
+pub use main_loop::{Failure, Invocation, run};
 pub use settings::{Settings, SettingsError, TimeScale};
 
 /// An error of any type, for wiring code.

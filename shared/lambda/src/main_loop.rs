@@ -1,5 +1,6 @@
 //! The main of every function: runtime, logging, settings, and the loop over invocations.
 
+use crate::batch::NotABatch;
 use crate::deadline::Deadline;
 use crate::settings::Settings;
 use crate::{BoxError, logging};
@@ -8,7 +9,8 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use std::fmt::{self, Display};
+use std::convert::Infallible;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
@@ -38,18 +40,53 @@ impl Invocation {
     }
 }
 
+/// A handler's error, as Lambda hands it to whoever called the function. It may quote no data.
+pub trait Failure {
+    /// The name that callers know it by: Step Functions matches retries and catchers with it.
+    fn kind(&self) -> &'static str {
+        "Failed"
+    }
+
+    /// What happened, in words.
+    fn words(&self) -> String;
+}
+
+impl Failure for BoxError {
+    fn words(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Failure for &'static str {
+    fn words(&self) -> String {
+        (*self).to_owned()
+    }
+}
+
+impl Failure for NotABatch {
+    fn words(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Failure for Infallible {
+    fn words(&self) -> String {
+        match *self {}
+    }
+}
+
 /// Starts the function: logging, settings, then `setup`, which makes the handler from the settings,
 /// then one call of the handler for each invocation, on one thread.
 ///
 /// A handler that fails or panics fails its invocation, and Lambda does what the trigger's rules say.
 /// What cannot start is printed and ends the process with a failure.
-pub fn run<Setup, Handler, Event, Response, Failure>(function: &str, setup: Setup) -> ExitCode
+pub fn run<Setup, Handler, Event, Response, Error>(function: &str, setup: Setup) -> ExitCode
 where
     Setup: AsyncFnOnce(Settings) -> Result<Handler, BoxError>,
-    Handler: AsyncFn(Event, Invocation) -> Result<Response, Failure>,
+    Handler: AsyncFn(Event, Invocation) -> Result<Response, Error>,
     Event: DeserializeOwned,
     Response: Serialize,
-    Failure: Display,
+    Error: Failure,
 {
     logging::init(function);
     // One invocation at a time: a thread pool would more than double the CPU of each.
@@ -85,26 +122,26 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-async fn serve<Handler, Event, Response, Failure>(handler: &Handler) -> Result<(), BoxError>
+async fn serve<Handler, Event, Response, Error>(handler: &Handler) -> Result<(), BoxError>
 where
-    Handler: AsyncFn(Event, Invocation) -> Result<Response, Failure>,
+    Handler: AsyncFn(Event, Invocation) -> Result<Response, Error>,
     Event: DeserializeOwned,
     Response: Serialize,
-    Failure: Display,
+    Error: Failure,
 {
     // The event is taken raw: the runtime would quote a malformed one in its error.
     let service = service_fn(|event: LambdaEvent<Box<RawValue>>| invoke(handler, event));
     lambda_runtime::run(service).await
 }
 
-async fn invoke<Handler, Event, Response, Failure>(
+async fn invoke<Handler, Event, Response, Error>(
     handler: &Handler,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Response, Failed>
 where
-    Handler: AsyncFn(Event, Invocation) -> Result<Response, Failure>,
+    Handler: AsyncFn(Event, Invocation) -> Result<Response, Error>,
     Event: DeserializeOwned,
-    Failure: Display,
+    Error: Failure,
 {
     let deadline = Deadline::at_unix_milliseconds(event.context.deadline);
     let invocation = Invocation::new(event.context.request_id, deadline);
@@ -115,7 +152,7 @@ where
     drop(event.payload);
     match AssertUnwindSafe(async { handler(payload, invocation).await }).catch_unwind().await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(failure)) => Err(Failed::log("Failed", failure.to_string())),
+        Ok(Err(failure)) => Err(Failed::log(failure.kind(), failure.words())),
         Err(_) => Err(Failed::log("Panic", "the function panicked".to_owned())),
     }
 }

@@ -12,7 +12,7 @@ use fluxnex_core::flow::Parent;
 use fluxnex_core::ids::{CanonicalId, EntityName, EventId, FlowId};
 use fluxnex_core::replica::Place;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -79,6 +79,15 @@ pub enum Stored {
     Ended(FlowOutcome),
 }
 
+/// What came of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct NormalisedBatch {
+    /// One entry per item, in order.
+    pub stored: Vec<Stored>,
+    /// Missing parents of which this batch was the first to note that they are to be fetched.
+    pub wanted: HashSet<CanonicalId>,
+}
+
 /// A canonical record as routing needs it.
 #[derive(Debug, Clone)]
 pub struct CanonicalRow {
@@ -107,8 +116,6 @@ pub struct CanonicalRow {
 impl Database {
     /// Writes what normalising made of a batch of one tenant: canonical records, waits and ends.
     ///
-    /// The answer has one entry per item, in order.
-    ///
     /// # Errors
     /// [`StoreError`]; then nothing of the batch is written.
     pub async fn store_normalised(
@@ -116,7 +123,7 @@ impl Database {
         tenant: &Tenant,
         now: Timestamp,
         items: &[Normalised],
-    ) -> Result<Vec<Stored>, StoreError> {
+    ) -> Result<NormalisedBatch, StoreError> {
         self.transaction(async |transaction| Batch { tenant, now, items }.run(transaction).await).await
     }
 
@@ -185,9 +192,9 @@ struct NewVersion<'a> {
 type Key = (CanonicalId, EntityName);
 
 impl<'a> Batch<'a> {
-    async fn run(self, transaction: &Transaction<'_>) -> Result<Vec<Stored>, StoreError> {
+    async fn run(self, transaction: &Transaction<'_>) -> Result<NormalisedBatch, StoreError> {
         let mut known = self.lock_known(transaction).await?;
-        let existed: std::collections::HashSet<Key> = known.keys().cloned().collect();
+        let existed: HashSet<Key> = known.keys().cloned().collect();
         let mut new: HashMap<Key, NewVersion<'a>> = HashMap::new();
         let mut moved: HashMap<Key, Place> = HashMap::new();
         let mut results = Vec::with_capacity(self.items.len());
@@ -238,8 +245,9 @@ impl<'a> Batch<'a> {
         self.write_versions(transaction, &versions).await?;
         self.move_places(transaction, &moved).await?;
         self.write_waits(transaction, &results).await?;
+        let wanted = self.want_parents(transaction).await?;
         self.write_ends(transaction, &results).await?;
-        Ok(results)
+        Ok(NormalisedBatch { stored: results, wanted })
     }
 
     async fn lock_known(&self, transaction: &Transaction<'_>) -> Result<HashMap<Key, Known>, StoreError> {

@@ -1,16 +1,15 @@
 //! What a crash stranded, what is due, and what has waited too long.
 
-use crate::canonical::{end, end_events};
 use crate::claims::wake;
 use crate::connection::Database;
 use crate::error::StoreError;
+use crate::fetches::{self, OPEN, OpenFetch};
 use crate::tenant::Tenant;
 use crate::waiting::record_changed;
-use fluxnex_core::event::FlowOutcome;
-use fluxnex_core::ids::{ConnectionId, DeliveryId, EventId, FlowId};
+use fluxnex_core::ids::{ConnectionId, DeliveryId};
 use fluxnex_core::message::{RecordChanged, Wake};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -21,21 +20,12 @@ pub struct Stranded {
     pub records: Vec<RecordChanged>,
     /// Ordering keys with something due.
     pub wakes: BTreeSet<Wake>,
+    /// Fetches that nobody needs any more: the parent is here, or nobody waits for it.
+    pub needless: Vec<OpenFetch>,
+    /// Fetches whose time is over.
+    pub expired: Vec<OpenFetch>,
     /// Whether the tenant has work that is not finished, due or not.
     pub has_work: bool,
-}
-
-/// An event that waited for a parent until its deadline.
-#[derive(Debug, Clone)]
-pub struct Expired {
-    /// The event.
-    pub event: EventId,
-    /// The flow that it waited in.
-    pub flow: FlowId,
-    /// The record, for people.
-    pub record: String,
-    /// Why it failed.
-    pub reason: String,
 }
 
 /// A failed delivery that nobody was told of.
@@ -90,7 +80,37 @@ impl Database {
              WHERE i.event = k.event AND i.flow = k.flow AND i.target = k.target
              RETURNING i.connection, i.object, i.source_id, i.event"
         );
-        let records = self.query(&sql, &parameters).await?;
+        let mut records = self.query(&sql, &parameters).await?;
+        // A parent that is to be fetched, and nobody started it: one of those who wait for it does.
+        let sql = format!(
+            "UPDATE {schema}.dependency_fetches f SET woken_at = $2
+             FROM (SELECT f.parent_id, w.connection, w.object, w.source_id, w.event FROM {schema}.dependency_fetches f
+                   CROSS JOIN LATERAL (
+                       SELECT * FROM {schema}.waiting_records w WHERE w.parent_id = f.parent_id LIMIT 1) w
+                   WHERE f.tenant = $1 AND f.state = 'wanted' AND f.start_at < $3 AND f.woken_at < $3
+                   ORDER BY f.woken_at LIMIT $4 FOR UPDATE OF f SKIP LOCKED) k
+             WHERE f.parent_id = k.parent_id RETURNING k.connection, k.object, k.source_id, k.event"
+        );
+        records.extend(self.query(&sql, &parameters).await?);
+        let sql = format!(
+            "UPDATE {schema}.dependency_fetches f SET woken_at = $2
+             FROM (SELECT f.parent_id, n.needed FROM {schema}.dependency_fetches f
+                   CROSS JOIN LATERAL (
+                       SELECT NOT EXISTS (
+                                  SELECT 1 FROM {schema}.canonical_records c WHERE c.canonical_id = f.parent_id)
+                              AND (f.state <> 'wanted' OR EXISTS (
+                                  SELECT 1 FROM {schema}.waiting_records w WHERE w.parent_id = f.parent_id)) AS needed) n
+                   WHERE f.tenant = $1 AND f.state IN {OPEN} AND f.woken_at < $3 AND f.start_at < $3
+                     AND (f.deadline <= $2 OR NOT n.needed)
+                   ORDER BY f.woken_at LIMIT $4 FOR UPDATE OF f SKIP LOCKED) k
+             WHERE f.parent_id = k.parent_id
+             RETURNING f.parent_id, f.generation, f.task_token, k.needed"
+        );
+        let (mut needless, mut expired) = (Vec::new(), Vec::new());
+        for row in self.query(&sql, &parameters).await? {
+            let list = if row.try_get(3)? { &mut expired } else { &mut needless };
+            list.push(fetches::open(&row)?);
+        }
         // Only heads: what stands behind another one is woken by it.
         let sql = format!(
             "UPDATE {schema}.deliveries d SET woken_at = $2, blocked_on = NULL
@@ -122,7 +142,10 @@ impl Database {
                  OR EXISTS (
                      SELECT 1 FROM {schema}.deliveries d WHERE d.tenant = $1
                        AND ((d.state = 'pending' AND d.blocked_on IS NULL AND d.next_attempt_at <= $2)
-                            OR d.state = 'sending' OR d.untold))"
+                            OR d.state = 'sending' OR d.untold))
+                 OR EXISTS (
+                     SELECT 1 FROM {schema}.dependency_fetches f WHERE f.tenant = $1 AND f.state IN {OPEN}
+                       AND (f.state = 'wanted' OR f.deadline <= $2))"
         );
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&tenant.id.as_str(), Type::TEXT), (&next_round, Type::TIMESTAMPTZ)];
@@ -130,74 +153,10 @@ impl Database {
         Ok(Stranded {
             records: records.iter().map(|row| record_changed(tenant, row)).collect::<Result<_, _>>()?,
             wakes: wakes.iter().map(|row| wake(tenant, row)).collect::<Result<_, _>>()?,
+            needless,
+            expired,
             has_work: has_work.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(true),
         })
-    }
-
-    /// The waits whose deadline has passed. They are to be told of, and then ended by
-    /// [`end_waits`](Self::end_waits): told twice after a crash, with the same id, but never not told.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn expired_waits(&self, tenant: &Tenant, now: Timestamp, limit: i64) -> Result<Vec<Expired>, StoreError> {
-        let sql = format!(
-            "SELECT DISTINCT ON (event, flow) event, flow, object, source_id, parent_entity, parent_source_id, connection
-             FROM (SELECT * FROM {}.waiting_records WHERE tenant = $1 AND deadline <= $2 ORDER BY deadline LIMIT $3) w
-             ORDER BY event, flow",
-            tenant.schema()
-        );
-        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&tenant.id.as_str(), Type::TEXT), (&now, Type::TIMESTAMPTZ), (&limit, Type::INT8)];
-        let mut expired = Vec::new();
-        for row in &self.query(&sql, &parameters).await? {
-            let texts: Vec<String> = (1..7).map(|column| row.try_get(column)).collect::<Result<_, _>>()?;
-            let [flow, object, source_id, parent_entity, parent_id, connection] = texts.as_slice() else { continue };
-            expired.push(Expired {
-                event: EventId(row.try_get(0)?),
-                flow: FlowId::parse(flow.as_str()).map_err(|error| StoreError::Unreadable(error.to_string()))?,
-                record: format!("{object} {source_id}"),
-                reason: format!("{parent_entity} {parent_id} of {connection} did not arrive in time"),
-            });
-        }
-        Ok(expired)
-    }
-
-    /// Ends waits: their events fail visibly. One whose parent came meanwhile goes on instead.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn end_waits(&self, tenant: &Tenant, expired: &[Expired]) -> Result<(), StoreError> {
-        if expired.is_empty() {
-            return Ok(());
-        }
-        let events: Vec<Uuid> = expired.iter().map(|expired| expired.event.0).collect();
-        let flows: Vec<&str> = expired.iter().map(|expired| expired.flow.as_str()).collect();
-        let sql = format!(
-            "DELETE FROM {}.waiting_records w USING unnest($2::uuid[], $3::text[]) k (event, flow)
-             WHERE w.tenant = $1 AND w.event = k.event AND w.flow = k.flow RETURNING w.event, w.flow",
-            tenant.schema()
-        );
-        let sql = sql.as_str();
-        let (events, flows) = (&events, &flows);
-        self.transaction(async |transaction| {
-            let parameters: [(&(dyn ToSql + Sync), Type); 3] =
-                [(&tenant.id.as_str(), Type::TEXT), (events, Type::UUID_ARRAY), (flows, Type::TEXT_ARRAY)];
-            let rows = transaction.query_typed(sql, &parameters).await?;
-            let mut ended: BTreeSet<(Uuid, String)> = BTreeSet::new();
-            for row in &rows {
-                ended.insert((row.try_get(0)?, row.try_get(1)?));
-            }
-            let ends: BTreeMap<(Uuid, &str), String> = expired
-                .iter()
-                .filter(|expired| ended.contains(&(expired.event.0, expired.flow.to_string())))
-                .map(|expired| {
-                    let outcome = end(FlowOutcome::Failed, Some(&expired.reason));
-                    ((expired.event.0, expired.flow.as_str()), outcome)
-                })
-                .collect();
-            end_events(transaction, tenant, &ends).await
-        })
-        .await
     }
 
     /// Failed deliveries that nobody was told of since `idle_since`: whoever wrote the failure down
@@ -248,6 +207,22 @@ impl Database {
             tenant.schema()
         );
         self.query(&sql, &[(&tenant.id.as_str(), Type::TEXT), (&ids, Type::UUID_ARRAY)]).await.map(drop)
+    }
+
+    /// Forgets finished fetches from before `until`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_fetches(&self, tenant: &Tenant, until: Timestamp, limit: i64) -> Result<(), StoreError> {
+        let schema = tenant.schema();
+        let sql = format!(
+            "DELETE FROM {schema}.dependency_fetches WHERE parent_id IN (
+                 SELECT parent_id FROM {schema}.dependency_fetches
+                 WHERE tenant = $1 AND finished_at < $2 ORDER BY finished_at LIMIT $3) AND finished_at < $2"
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&tenant.id.as_str(), Type::TEXT), (&until, Type::TIMESTAMPTZ), (&limit, Type::INT8)];
+        self.query(&sql, &parameters).await.map(drop)
     }
 
     /// Forgets event ids whose time is over, at most `limit`.

@@ -6,7 +6,9 @@ use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
-use fluxnex_cloud::twin::{InMemoryControl, InMemoryObjects, InMemoryQueues, InMemorySecrets, ManualClock};
+use fluxnex_cloud::twin::{
+    InMemoryControl, InMemoryObjects, InMemoryQueues, InMemorySchedules, InMemorySecrets, InMemoryWorkflows, ManualClock,
+};
 use fluxnex_connect::{Engine, catalog};
 use fluxnex_core::bundle::{Bundle, inline};
 use fluxnex_core::ids::{ConnectionId, EventId, SenderEventId, TenantId};
@@ -72,6 +74,10 @@ pub struct Setting {
     pub objects: Arc<InMemoryObjects>,
     /// The secrets service.
     pub secrets: Arc<InMemorySecrets>,
+    /// The state machine that fetches missing parents.
+    pub workflows: Arc<InMemoryWorkflows>,
+    /// The schedules of polls.
+    pub schedules: Arc<InMemorySchedules>,
     /// The target, and the receiver of notifications.
     pub target: Target,
 }
@@ -111,6 +117,8 @@ impl Setting {
             clock,
             control: Arc::new(InMemoryControl::default()),
             objects: Arc::new(InMemoryObjects::default()),
+            workflows: Arc::new(InMemoryWorkflows::default()),
+            schedules: Arc::new(InMemorySchedules::default()),
             secrets,
             target: Target::start().await,
         }

@@ -1,7 +1,7 @@
 //! Health, and bundles that are applied.
 
 use crate::support::Stage;
-use fluxnex_cloud::control::Control;
+use fluxnex_cloud::control::{Control, Facet};
 use fluxnex_core::ids::ConnectionId;
 use fluxnex_core::signature::WebhookSettings;
 use fluxnex_testing::{Setting, TestDatabase};
@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 async fn published(stage: &Stage, connection: &str) -> Option<(u64, Value)> {
     let connection = ConnectionId::parse(connection).unwrap();
-    let document = stage.setting.control.connection(&stage.setting.tenant, &connection).await.unwrap();
+    let document = stage.setting.control.published(&stage.setting.tenant, &connection, Facet::Webhook).await.unwrap();
     document.map(|document| (document.version, document.body))
 }
 

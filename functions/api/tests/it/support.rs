@@ -71,6 +71,7 @@ impl Stage {
         let api = Api {
             database,
             control: setting.control.clone(),
+            schedules: setting.schedules.clone(),
             functions: functions.clone(),
             clock: setting.clock.clone(),
             migrate: "fluxnex-local-migrate".to_owned(),

@@ -2,7 +2,7 @@
 
 use crate::pipeline::Pipeline;
 use fluxnex_cloud::clock::Clock;
-use fluxnex_cloud::control::Control;
+use fluxnex_cloud::control::{Control, Facet};
 use fluxnex_cloud::queue::OutgoingMessage;
 use fluxnex_connect::catalog;
 use fluxnex_core::ids::ConnectionId;
@@ -111,7 +111,7 @@ async fn publish(setting: &Setting) {
         paused: false,
     };
     let (connection, document) = (ConnectionId::parse("revenova").unwrap(), serde_json::to_value(settings).unwrap());
-    setting.control.publish_connection(&setting.tenant, &connection, 1, &document).await.unwrap();
+    setting.control.publish(&setting.tenant, &connection, Facet::Webhook, 1, &document).await.unwrap();
 }
 
 /// Good and bad webhooks, and a target that repeats to us whatever it was sent.

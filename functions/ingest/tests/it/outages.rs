@@ -3,6 +3,7 @@
 use crate::support::{Answer, Gateway, SECRET_NAME, inbound, settings};
 use async_trait::async_trait;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
+use fluxnex_cloud::control::{Control, Facet};
 use fluxnex_cloud::objects::{ObjectError, Objects};
 use ingest::Ingest;
 use serde_json::json;
@@ -86,9 +87,7 @@ async fn a_connection_made_a_moment_ago_is_served_within_30_seconds() {
     request.path_parameters.insert("connection".to_owned(), "other".to_owned());
     assert_eq!(gateway.answer(request.clone()).await.status(), 404);
     let (tenant, connection) = ("acme".parse().unwrap(), "other".parse().unwrap());
-    fluxnex_cloud::control::Control::publish_connection(gateway.control.as_ref(), &tenant, &connection, 1, &settings())
-        .await
-        .unwrap();
+    gateway.control.publish(&tenant, &connection, Facet::Webhook, 1, &settings()).await.unwrap();
     gateway.clock.advance(Duration::from_secs(30));
     assert_eq!(gateway.answer(request).await.status(), 202);
 }

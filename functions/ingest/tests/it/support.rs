@@ -2,7 +2,7 @@
 
 use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::Clock;
-use fluxnex_cloud::control::Control;
+use fluxnex_cloud::control::{Control, Facet};
 use fluxnex_cloud::queue::QueueUrl;
 use fluxnex_cloud::twin::{InMemoryControl, InMemoryObjects, InMemoryQueues, InMemorySecrets, ManualClock};
 use fluxnex_core::ids::{ConnectionId, TenantId};
@@ -53,7 +53,7 @@ impl Gateway {
 
     pub(crate) async fn publish(&self, version: u64, settings: &Value) {
         let (tenant, connection) = (TenantId::parse("acme").unwrap(), ConnectionId::parse("revenova").unwrap());
-        self.control.publish_connection(&tenant, &connection, version, settings).await.unwrap();
+        self.control.publish(&tenant, &connection, Facet::Webhook, version, settings).await.unwrap();
     }
 
     /// A request to the connection, signed now with the secret.

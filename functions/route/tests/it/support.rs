@@ -32,6 +32,7 @@ impl Stage {
         let normalise = Normalise {
             tenants: setting.tenants(),
             queues: setting.queues.clone(),
+            blocking_fetch: setting.workflows.clone(),
             busy: setting.busy(),
             clock: setting.clock.clone(),
             time_scale: TimeScale::REAL,

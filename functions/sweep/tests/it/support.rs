@@ -40,6 +40,7 @@ impl Stage {
         let normalise = Normalise {
             tenants: setting.tenants(),
             queues: setting.queues.clone(),
+            blocking_fetch: setting.workflows.clone(),
             busy: setting.busy(),
             clock: setting.clock.clone(),
             time_scale: TimeScale::REAL,
@@ -61,6 +62,8 @@ impl Stage {
             queues: setting.queues.clone(),
             clock: setting.clock.clone(),
             time_scale: TimeScale::REAL,
+            blocking_fetch: setting.workflows.clone(),
+            fetch_request: queue("fetch-request"),
             inbound_gateway: queue("inbound-gateway"),
             source_replica: queue("source-replica"),
             normalised: queue("normalised"),

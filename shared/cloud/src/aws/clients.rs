@@ -1,12 +1,17 @@
 //! One configuration for all services; each client is made when it is first asked for.
 
 use super::database::{self, DatabaseLogin, DatabaseSecret};
-use super::{DynamoControl, LambdaFunctions, S3Objects, SecretsManager, SqsQueues};
+use super::{
+    DynamoControl, EventBridgeSchedules, LambdaFunctions, S3Objects, ScheduleTarget, SecretsManager, SqsQueues,
+    StepFunctionsWorkflows,
+};
 use crate::control::Control;
 use crate::functions::Functions;
 use crate::objects::Objects;
 use crate::queue::Queues;
+use crate::schedules::Schedules;
 use crate::secrets::Secrets;
+use crate::workflow::Workflows;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -95,6 +100,18 @@ impl Clients {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         Arc::new(LambdaFunctions::new(aws_sdk_lambda::Client::from_conf(config)))
+    }
+
+    /// One state machine of Step Functions.
+    #[must_use]
+    pub fn workflows(&self, state_machine_arn: impl Into<String>) -> Arc<dyn Workflows> {
+        Arc::new(StepFunctionsWorkflows::new(aws_sdk_sfn::Client::new(&self.config), state_machine_arn))
+    }
+
+    /// One group of EventBridge Scheduler.
+    #[must_use]
+    pub fn schedules(&self, target: ScheduleTarget) -> Arc<dyn Schedules> {
+        Arc::new(EventBridgeSchedules::new(aws_sdk_scheduler::Client::new(&self.config), target))
     }
 
     /// The client of SQS.

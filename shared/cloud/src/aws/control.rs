@@ -2,7 +2,9 @@
 //!
 //! | item | pk | sk | attributes |
 //! | --- | --- | --- | --- |
-//! | webhook settings | `connection#<tenant>#<connection>` | `webhook` | `version`, `document` (JSON text; absent once removed) |
+//! | webhook settings | `connection#<tenant>#<connection>` | `webhook` | `version`, `document` (JSON text; absent once withdrawn) |
+//! | poll settings | `connection#<tenant>#<connection>` | `polls` | `version`, `document` (the same) |
+//! | progress of a poll | `poll#<tenant>#<connection>` | object | `revision` (1, then one more each time), `progress` (JSON text) |
 //! | busy marker | `busy#<shard>` | tenant | `busy_until` (milliseconds since 1970; also its revision) |
 //!
 //! Markers are listed by a Query of each shard; the shards keep them off one partition and apart from
@@ -10,12 +12,12 @@
 
 use super::error::{Failure, Kind};
 use crate::control::{
-    BusyRevision, BusyTenant, Control, ControlError, Document, MAX_DOCUMENT_BYTES, Published, ceil_millisecond,
+    BusyRevision, BusyTenant, Control, ControlError, Document, Facet, Published, Saved, bounded, ceil_millisecond,
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use fluxnex_core::ids::{ConnectionId, TenantId};
+use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -40,10 +42,11 @@ impl DynamoControl {
         Self { client, table: table.into() }
     }
 
-    async fn replace_connection(
+    async fn replace(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
+        facet: Facet,
         version: u64,
         document: Option<String>,
     ) -> Result<Published, ControlError> {
@@ -52,7 +55,7 @@ impl DynamoControl {
             .put_item()
             .table_name(&self.table)
             .item("pk", text(connection_key(tenant, connection)))
-            .item("sk", text("webhook"))
+            .item("sk", text(facet.name()))
             .item("version", number(version))
             .condition_expression("attribute_not_exists(pk) OR version <= :version")
             .expression_attribute_values(":version", number(version));
@@ -62,6 +65,14 @@ impl DynamoControl {
         };
         let answer = request.send().await.map(drop).map_err(Failure::of);
         Ok(if holds(answer)? { Published::Current } else { Published::Outdated })
+    }
+
+    /// One item. Consistent: a sender may call right after its connection was published, and a poll
+    /// goes on from what the one before it saved.
+    async fn item(&self, pk: String, sk: &str) -> Result<Option<Item>, ControlError> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let answer = request.key("pk", text(pk)).key("sk", text(sk)).send().await;
+        Ok(answer.map_err(|error| failed(Failure::of(error)))?.item)
     }
 
     async fn busy_of_shard(&self, shard: u32) -> Result<Vec<BusyTenant>, ControlError> {
@@ -82,41 +93,70 @@ impl DynamoControl {
 
 #[async_trait]
 impl Control for DynamoControl {
-    async fn publish_connection(
+    async fn publish(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
+        facet: Facet,
         version: u64,
         document: &Value,
     ) -> Result<Published, ControlError> {
-        let document = document.to_string();
-        let bytes = document.len();
-        if bytes > MAX_DOCUMENT_BYTES {
-            return Err(ControlError::TooLarge { bytes, max_bytes: MAX_DOCUMENT_BYTES });
-        }
-        self.replace_connection(tenant, connection, version, Some(document)).await
+        self.replace(tenant, connection, facet, version, Some(bounded(document)?)).await
     }
 
-    async fn connection(&self, tenant: &TenantId, connection: &ConnectionId) -> Result<Option<Document>, ControlError> {
-        // Consistent: a sender may call right after the connection was published.
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", text(connection_key(tenant, connection)))
-            .key("sk", text("webhook"))
-            .consistent_read(true);
-        let answer = request.send().await.map_err(|error| failed(Failure::of(error)))?;
-        answer.item.as_ref().map(document).transpose().map(Option::flatten)
-    }
-
-    async fn remove_connection(
+    async fn published(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
+        facet: Facet,
+    ) -> Result<Option<Document>, ControlError> {
+        let item = self.item(connection_key(tenant, connection), facet.name()).await?;
+        item.as_ref().map(document).transpose().map(Option::flatten)
+    }
+
+    async fn withdraw(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        facet: Facet,
         version: u64,
     ) -> Result<Published, ControlError> {
-        self.replace_connection(tenant, connection, version, None).await
+        self.replace(tenant, connection, facet, version, None).await
+    }
+
+    async fn poll_progress(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        object: &ObjectName,
+    ) -> Result<Option<Saved>, ControlError> {
+        let item = self.item(poll_key(tenant, connection), object.as_str()).await?;
+        item.as_ref().map(saved).transpose()
+    }
+
+    async fn save_poll_progress(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        object: &ObjectName,
+        expected: Option<u64>,
+        body: &Value,
+    ) -> Result<bool, ControlError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", text(poll_key(tenant, connection)))
+            .item("sk", text(object.as_str()))
+            .item("revision", number(expected.unwrap_or(0).saturating_add(1)))
+            .item("progress", text(bounded(body)?));
+        let request = match expected {
+            None => request.condition_expression("attribute_not_exists(pk)"),
+            Some(revision) => request
+                .condition_expression("revision = :expected")
+                .expression_attribute_values(":expected", number(revision)),
+        };
+        holds(request.send().await.map(drop).map_err(Failure::of))
     }
 
     async fn mark_busy(&self, tenant: &TenantId, until: Timestamp) -> Result<(), ControlError> {
@@ -173,6 +213,10 @@ fn connection_key(tenant: &TenantId, connection: &ConnectionId) -> String {
     format!("connection#{tenant}#{connection}")
 }
 
+fn poll_key(tenant: &TenantId, connection: &ConnectionId) -> String {
+    format!("poll#{tenant}#{connection}")
+}
+
 fn busy_key(tenant: &TenantId) -> String {
     format!("busy#{}", shard(tenant.as_str()))
 }
@@ -186,12 +230,27 @@ fn shard(tenant: &str) -> u32 {
 fn document(item: &Item) -> Result<Option<Document>, ControlError> {
     let malformed = |what| ControlError::Malformed { what };
     let Some(body) = item.get("document") else { return Ok(None) };
-    let body = body.as_s().ok().and_then(|text| serde_json::from_str(text).ok());
-    let version = item.get("version").and_then(|version| version.as_n().ok()?.parse().ok());
     Ok(Some(Document {
-        version: version.ok_or(malformed("version of a connection"))?,
-        body: body.ok_or(malformed("document of a connection"))?,
+        version: whole(item, "version").ok_or(malformed("version of a connection"))?,
+        body: parsed(body).ok_or(malformed("document of a connection"))?,
     }))
+}
+
+fn saved(item: &Item) -> Result<Saved, ControlError> {
+    let malformed = |what| ControlError::Malformed { what };
+    Ok(Saved {
+        revision: whole(item, "revision").ok_or(malformed("revision of a poll"))?,
+        body: item.get("progress").and_then(parsed).ok_or(malformed("progress of a poll"))?,
+    })
+}
+
+/// The JSON that the attribute holds as text.
+fn parsed(attribute: &AttributeValue) -> Option<Value> {
+    serde_json::from_str(attribute.as_s().ok()?).ok()
+}
+
+fn whole(item: &Item, attribute: &str) -> Option<u64> {
+    item.get(attribute)?.as_n().ok()?.parse().ok()
 }
 
 fn busy_tenant(item: &Item) -> Result<BusyTenant, ControlError> {

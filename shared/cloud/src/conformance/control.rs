@@ -1,14 +1,17 @@
 //! What every control table does.
 
-use crate::control::{BusyRevision, BusyTenant, Control, ControlError, MAX_DOCUMENT_BYTES, Published};
-use fluxnex_core::ids::{ConnectionId, TenantId};
+use crate::control::{BusyRevision, BusyTenant, Control, ControlError, Facet, MAX_DOCUMENT_BYTES, Published, Saved};
+use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Runs the suite on an empty table.
 pub async fn suite(control: &dyn Control) {
     publishing(control).await;
-    removing(control).await;
+    withdrawing(control).await;
+    facets(control).await;
+    saving_progress(control).await;
+    losing_a_race(control).await;
     marking(control).await;
     clearing(control).await;
 }
@@ -21,46 +24,123 @@ fn connection(name: &str) -> ConnectionId {
     ConnectionId::parse(name).expect("a connection")
 }
 
+/// The webhook settings that are published of a connection.
+async fn published(control: &dyn Control, tenant: &TenantId, connection: &ConnectionId) -> Option<(u64, Value)> {
+    let found = control.published(tenant, connection, Facet::Webhook).await.expect("read");
+    found.map(|document| (document.version, document.body))
+}
+
+async fn publish(
+    control: &dyn Control,
+    connection: &ConnectionId,
+    version: u64,
+    body: &Value,
+) -> Result<Published, ControlError> {
+    control.publish(&tenant("acme"), connection, Facet::Webhook, version, body).await
+}
+
 async fn publishing(control: &dyn Control) {
     let (acme, globex, revenova) = (tenant("acme"), tenant("globex"), connection("revenova"));
-    assert_eq!(control.connection(&acme, &revenova).await.expect("read"), None);
+    assert_eq!(published(control, &acme, &revenova).await, None);
 
     let first = json!({"secret": "name-of-a-secret", "n": 12_345_678_901_234_567_u64, "text": "é\u{1}\"", "list": []});
-    let published = control.publish_connection(&acme, &revenova, 2, &first).await.expect("publish");
-    assert_eq!(published, Published::Current);
-    let found = control.connection(&acme, &revenova).await.expect("read").expect("published");
-    assert_eq!((found.version, &found.body), (2, &first));
-    assert_eq!(control.connection(&globex, &revenova).await.expect("read"), None, "another tenant's");
-    assert_eq!(control.connection(&acme, &connection("other")).await.expect("read"), None);
+    assert_eq!(publish(control, &revenova, 2, &first).await.expect("publish"), Published::Current);
+    assert_eq!(published(control, &acme, &revenova).await, Some((2, first.clone())));
+    assert_eq!(published(control, &globex, &revenova).await, None, "another tenant's");
+    assert_eq!(published(control, &acme, &connection("other")).await, None);
 
-    let older = control.publish_connection(&acme, &revenova, 1, &json!({})).await.expect("publish");
-    assert_eq!(older, Published::Outdated);
-    assert_eq!(control.connection(&acme, &revenova).await.expect("read").expect("kept").body, first);
+    assert_eq!(publish(control, &revenova, 1, &json!({})).await.expect("publish"), Published::Outdated);
+    assert_eq!(published(control, &acme, &revenova).await, Some((2, first)));
 
     for (version, text) in [(2, "same"), (10, "newer")] {
         let body = json!({ "text": text });
-        let published = control.publish_connection(&acme, &revenova, version, &body).await.expect("publish");
-        assert_eq!(published, Published::Current, "{text}");
-        assert_eq!(control.connection(&acme, &revenova).await.expect("read").expect("replaced").body, body);
+        assert_eq!(publish(control, &revenova, version, &body).await.expect("publish"), Published::Current, "{text}");
+        assert_eq!(published(control, &acme, &revenova).await, Some((version, body)));
     }
 
     let large = json!({ "text": "x".repeat(MAX_DOCUMENT_BYTES) });
-    let refused = control.publish_connection(&acme, &revenova, 11, &large).await;
+    let refused = publish(control, &revenova, 11, &large).await;
     assert!(matches!(refused, Err(ControlError::TooLarge { .. })), "{refused:?}");
 }
 
-async fn removing(control: &dyn Control) {
+async fn withdrawing(control: &dyn Control) {
     let (acme, hub) = (tenant("acme"), connection("hub"));
-    control.publish_connection(&acme, &hub, 3, &json!({})).await.expect("publish");
-    assert_eq!(control.remove_connection(&acme, &hub, 2).await.expect("remove"), Published::Outdated);
-    assert!(control.connection(&acme, &hub).await.expect("read").is_some());
-    assert_eq!(control.remove_connection(&acme, &hub, 4).await.expect("remove"), Published::Current);
-    assert_eq!(control.connection(&acme, &hub).await.expect("read"), None);
-    let late = control.publish_connection(&acme, &hub, 3, &json!({})).await.expect("publish");
+    let withdraw = |version| control.withdraw(&acme, &hub, Facet::Webhook, version);
+    publish(control, &hub, 3, &json!({})).await.expect("publish");
+    assert_eq!(withdraw(2).await.expect("withdraw"), Published::Outdated);
+    assert!(published(control, &acme, &hub).await.is_some());
+    assert_eq!(withdraw(4).await.expect("withdraw"), Published::Current);
+    assert_eq!(published(control, &acme, &hub).await, None);
+    let late = publish(control, &hub, 3, &json!({})).await.expect("publish");
     assert_eq!(late, Published::Outdated, "a late publication does not bring it back");
-    assert_eq!(control.connection(&acme, &hub).await.expect("read"), None);
-    control.publish_connection(&acme, &hub, 5, &json!({})).await.expect("publish");
-    assert!(control.connection(&acme, &hub).await.expect("read").is_some(), "a newer one does");
+    assert_eq!(published(control, &acme, &hub).await, None);
+    publish(control, &hub, 5, &json!({})).await.expect("publish");
+    assert!(published(control, &acme, &hub).await.is_some(), "a newer one does");
+}
+
+async fn facets(control: &dyn Control) {
+    let (acme, erp) = (tenant("acme"), connection("erp"));
+    publish(control, &erp, 7, &json!({"facet": "webhook"})).await.expect("publish");
+    assert_eq!(control.published(&acme, &erp, Facet::Polls).await.expect("read"), None);
+    let polls = json!({"facet": "polls"});
+    let answer = control.publish(&acme, &erp, Facet::Polls, 3, &polls).await.expect("publish");
+    assert_eq!(answer, Published::Current, "each facet has a version of its own");
+    control.withdraw(&acme, &erp, Facet::Webhook, 8).await.expect("withdraw");
+    let found = control.published(&acme, &erp, Facet::Polls).await.expect("read").expect("published");
+    assert_eq!((found.version, found.body), (3, polls));
+}
+
+async fn saving_progress(control: &dyn Control) {
+    let (acme, erp) = (tenant("acme"), connection("erp"));
+    // Any text without control characters is a name of an object.
+    let (invoices, other) = (object("Invoices #1 / é"), object("Customers"));
+    let read = || control.poll_progress(&acme, &erp, &invoices);
+    assert_eq!(read().await.expect("read"), None);
+    let body = json!({"watermark": "2026-01-01T00:00:00.123456Z", "n": 12_345_678_901_234_567_u64, "lease": null});
+    let save = |expected, body: &Value| {
+        let (body, path) = (body.clone(), (&acme, &erp, &invoices));
+        async move { control.save_poll_progress(path.0, path.1, path.2, expected, &body).await }
+    };
+    assert!(!save(Some(1), &body).await.expect("save"), "there is nothing to replace");
+    assert_eq!(read().await.expect("read"), None);
+    assert!(save(None, &body).await.expect("save"));
+    assert_eq!(read().await.expect("read"), Some(Saved { revision: 1, body }));
+    assert!(!save(None, &json!({})).await.expect("save"), "it is there already");
+
+    let next = json!({"watermark": 2});
+    assert!(save(Some(1), &next).await.expect("save"));
+    assert_eq!(read().await.expect("read"), Some(Saved { revision: 2, body: next.clone() }));
+    for outdated in [0, 1, 3] {
+        assert!(!save(Some(outdated), &json!({})).await.expect("save"), "{outdated} is not there");
+    }
+    assert_eq!(read().await.expect("read"), Some(Saved { revision: 2, body: next }));
+
+    assert_eq!(control.poll_progress(&acme, &erp, &other).await.expect("read"), None, "another object's");
+    assert_eq!(control.poll_progress(&tenant("globex"), &erp, &invoices).await.expect("read"), None);
+    assert_eq!(control.poll_progress(&acme, &connection("hub"), &invoices).await.expect("read"), None);
+
+    let large = json!({ "text": "x".repeat(MAX_DOCUMENT_BYTES) });
+    let refused = save(Some(2), &large).await;
+    assert!(matches!(refused, Err(ControlError::TooLarge { .. })), "{refused:?}");
+}
+
+/// Of many who read the same revision one saves, and what it saved stays.
+async fn losing_a_race(control: &dyn Control) {
+    let (acme, erp, orders) = (tenant("acme"), connection("erp"), object("Orders"));
+    for expected in [None, Some(1), Some(2)] {
+        let bodies: Vec<Value> = (0..8).map(|writer| json!({"writer": writer, "after": expected})).collect();
+        let saves = bodies.iter().map(|body| control.save_poll_progress(&acme, &erp, &orders, expected, body));
+        let saved = futures::future::try_join_all(saves).await.expect("save");
+        let winners: Vec<&Value> =
+            bodies.iter().zip(&saved).filter(|(_, saved)| **saved).map(|(body, _)| body).collect();
+        assert_eq!(winners.len(), 1, "{saved:?}");
+        let found = control.poll_progress(&acme, &erp, &orders).await.expect("read").expect("saved");
+        assert_eq!((found.revision, &found.body), (expected.unwrap_or(0) + 1, winners[0]));
+    }
+}
+
+fn object(name: &str) -> ObjectName {
+    ObjectName::parse(name).expect("an object")
 }
 
 fn second(second: i64) -> Timestamp {

@@ -15,4 +15,6 @@ pub mod control;
 pub mod functions;
 pub mod objects;
 pub mod queues;
+pub mod schedules;
 pub mod secrets;
+pub mod workflow;

@@ -2,10 +2,10 @@
 
 use super::lock;
 use crate::control::{
-    BusyRevision, BusyTenant, Control, ControlError, Document, MAX_DOCUMENT_BYTES, Published, ceil_millisecond,
+    BusyRevision, BusyTenant, Control, ControlError, Document, Facet, Published, Saved, bounded, ceil_millisecond,
 };
 use async_trait::async_trait;
-use fluxnex_core::ids::{ConnectionId, TenantId};
+use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -13,27 +13,21 @@ use std::sync::Mutex;
 
 #[derive(Default)]
 struct State {
-    /// A removed connection keeps its version without a body.
-    connections: HashMap<(TenantId, ConnectionId), (u64, Option<Value>)>,
+    /// What was withdrawn keeps its version without a body.
+    published: HashMap<(TenantId, ConnectionId, Facet), (u64, Option<Value>)>,
+    polls: HashMap<(TenantId, ConnectionId, ObjectName), Saved>,
     busy: BTreeMap<TenantId, i64>,
     writes: usize,
     silent: bool,
 }
 
 impl State {
-    fn replace(
-        &mut self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-        version: u64,
-        body: Option<Value>,
-    ) -> Published {
+    fn replace(&mut self, key: (TenantId, ConnectionId, Facet), version: u64, body: Option<Value>) -> Published {
         self.writes += 1;
-        let key = (tenant.clone(), connection.clone());
-        match self.connections.get(&key) {
+        match self.published.get(&key) {
             Some((current, _)) if *current > version => Published::Outdated,
             _ => {
-                self.connections.insert(key, (version, body));
+                self.published.insert(key, (version, body));
                 Published::Current
             }
         }
@@ -69,33 +63,67 @@ impl InMemoryControl {
 
 #[async_trait]
 impl Control for InMemoryControl {
-    async fn publish_connection(
+    async fn publish(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
+        facet: Facet,
         version: u64,
         document: &Value,
     ) -> Result<Published, ControlError> {
-        let bytes = document.to_string().len();
-        if bytes > MAX_DOCUMENT_BYTES {
-            return Err(ControlError::TooLarge { bytes, max_bytes: MAX_DOCUMENT_BYTES });
-        }
-        Ok(self.state()?.replace(tenant, connection, version, Some(document.clone())))
+        bounded(document)?;
+        let key = (tenant.clone(), connection.clone(), facet);
+        Ok(self.state()?.replace(key, version, Some(document.clone())))
     }
 
-    async fn connection(&self, tenant: &TenantId, connection: &ConnectionId) -> Result<Option<Document>, ControlError> {
-        let state = self.state()?;
-        let found = state.connections.get(&(tenant.clone(), connection.clone()));
-        Ok(found.and_then(|(version, body)| Some(Document { version: *version, body: body.clone()? })))
-    }
-
-    async fn remove_connection(
+    async fn published(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
+        facet: Facet,
+    ) -> Result<Option<Document>, ControlError> {
+        let state = self.state()?;
+        let found = state.published.get(&(tenant.clone(), connection.clone(), facet));
+        Ok(found.and_then(|(version, body)| Some(Document { version: *version, body: body.clone()? })))
+    }
+
+    async fn withdraw(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        facet: Facet,
         version: u64,
     ) -> Result<Published, ControlError> {
-        Ok(self.state()?.replace(tenant, connection, version, None))
+        Ok(self.state()?.replace((tenant.clone(), connection.clone(), facet), version, None))
+    }
+
+    async fn poll_progress(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        object: &ObjectName,
+    ) -> Result<Option<Saved>, ControlError> {
+        Ok(self.state()?.polls.get(&(tenant.clone(), connection.clone(), object.clone())).cloned())
+    }
+
+    async fn save_poll_progress(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        object: &ObjectName,
+        expected: Option<u64>,
+        body: &Value,
+    ) -> Result<bool, ControlError> {
+        bounded(body)?;
+        let mut state = self.state()?;
+        state.writes += 1;
+        let key = (tenant.clone(), connection.clone(), object.clone());
+        if state.polls.get(&key).map(|saved| saved.revision) != expected {
+            return Ok(false);
+        }
+        let revision = expected.unwrap_or(0).saturating_add(1);
+        state.polls.insert(key, Saved { revision, body: body.clone() });
+        Ok(true)
     }
 
     async fn mark_busy(&self, tenant: &TenantId, until: Timestamp) -> Result<(), ControlError> {

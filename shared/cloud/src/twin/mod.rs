@@ -5,14 +5,18 @@ mod control;
 mod functions;
 mod objects;
 mod queues;
+mod schedules;
 mod secrets;
+mod workflow;
 
 pub use clock::ManualClock;
 pub use control::InMemoryControl;
 pub use functions::InMemoryFunctions;
 pub use objects::InMemoryObjects;
 pub use queues::{InMemoryQueues, ReceivedMessage};
+pub use schedules::InMemorySchedules;
 pub use secrets::InMemorySecrets;
+pub use workflow::{InMemoryWorkflows, TaskAnswer};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

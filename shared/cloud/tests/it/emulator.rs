@@ -17,17 +17,17 @@ use uuid::Uuid;
 
 const ENDPOINT: &str = "FLUXNEX_TEST_AWS_ENDPOINT";
 
-fn endpoint() -> String {
+pub fn endpoint() -> String {
     std::env::var(ENDPOINT)
         .unwrap_or_else(|_| panic!("{ENDPOINT} names no AWS emulator: `cargo xtask test` starts one and sets it"))
 }
 
-async fn clients() -> Clients {
+pub async fn clients() -> Clients {
     Clients::emulator(&endpoint()).await
 }
 
 /// A name that no other test and no earlier run has used.
-fn fresh(name: &str) -> String {
+pub fn fresh(name: &str) -> String {
     format!("conformance-{}-{name}", Uuid::new_v4().simple())
 }
 

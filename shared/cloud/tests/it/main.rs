@@ -4,5 +4,7 @@
 
 mod emulator;
 mod role;
+mod schedules;
 mod twins;
+mod workflows;
 mod zip;

@@ -4,12 +4,17 @@ use async_trait::async_trait;
 use fluxnex_cloud::clock::SystemClock;
 use fluxnex_cloud::conformance;
 use fluxnex_cloud::conformance::queues::{QueueWorld, Seen};
+use fluxnex_cloud::conformance::schedules::ScheduleWorld;
 use fluxnex_cloud::conformance::secrets::SecretWorld;
+use fluxnex_cloud::conformance::workflow::WorkflowWorld;
 use fluxnex_cloud::queue::{QueueUrl, Queues};
+use fluxnex_cloud::schedules::{Schedule, Schedules};
 use fluxnex_cloud::secrets::Secrets;
 use fluxnex_cloud::twin::{
-    InMemoryControl, InMemoryFunctions, InMemoryObjects, InMemoryQueues, InMemorySecrets, ManualClock,
+    InMemoryControl, InMemoryFunctions, InMemoryObjects, InMemoryQueues, InMemorySchedules, InMemorySecrets,
+    InMemoryWorkflows, ManualClock, TaskAnswer,
 };
+use fluxnex_cloud::workflow::Workflows;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +59,50 @@ impl SecretWorld for SecretTwin {
 #[tokio::test]
 async fn secrets() {
     conformance::secrets::suite(&SecretTwin(InMemorySecrets::default())).await;
+}
+
+struct ScheduleTwin(InMemorySchedules);
+
+#[async_trait]
+impl ScheduleWorld for ScheduleTwin {
+    fn schedules(&self) -> &dyn Schedules {
+        &self.0
+    }
+
+    async fn find(&self, name: &str) -> Option<Schedule> {
+        self.0.schedules().into_iter().find(|schedule| schedule.name == name)
+    }
+}
+
+#[tokio::test]
+async fn schedules() {
+    conformance::schedules::suite(&ScheduleTwin(InMemorySchedules::default())).await;
+}
+
+struct WorkflowTwin(InMemoryWorkflows);
+
+#[async_trait]
+impl WorkflowWorld for WorkflowTwin {
+    fn workflows(&self) -> &dyn Workflows {
+        &self.0
+    }
+
+    async fn input(&self, name: &str) -> Option<Value> {
+        self.0.executions().into_iter().find_map(|(known, input)| (known == name).then_some(input))
+    }
+
+    async fn wait(&self) -> String {
+        self.0.wait()
+    }
+
+    async fn outcome(&self, token: &str) -> TaskAnswer {
+        self.0.answer(token).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn workflows() {
+    conformance::workflow::suite(&WorkflowTwin(InMemoryWorkflows::default())).await;
 }
 
 struct QueueTwin {

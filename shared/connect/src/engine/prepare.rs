@@ -2,7 +2,7 @@
 
 use crate::connection::{Connection, TargetRecord};
 use fluxnex_core::connector::{
-    CompiledOperation, Method, Once, OperationVariables, SettingsError, TemplateError, TemplateValues,
+    CompiledOperation, ListPlaces, Method, Once, OperationVariables, SettingsError, TemplateError, TemplateValues,
 };
 use fluxnex_core::ids::ObjectName;
 use fluxnex_core::mapping::{Json, MappingError};
@@ -54,6 +54,8 @@ pub(super) struct Subject<'a> {
     pub(super) object: &'a ObjectName,
     pub(super) key: Option<&'a str>,
     pub(super) target: Option<&'a TargetRecord>,
+    /// Where a list begins.
+    pub(super) list: Option<ListPlaces<'a>>,
     /// JSON text; `null` for operations that only read.
     pub(super) payload: &'a str,
 }
@@ -131,6 +133,7 @@ impl Place {
             object: Some(subject.object.as_str()),
             id: subject.target.map(|target| target.id.as_str()),
             version: subject.target.and_then(|target| target.version.as_deref()),
+            list: subject.list,
         }
     }
 

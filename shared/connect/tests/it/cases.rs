@@ -1,10 +1,12 @@
 //! Runs `connectors/*/tests/*.yaml`: what a connector promises, over the real client.
 
-use crate::outcome_text::{contains, read, sent};
+use crate::outcome_text::{contains, listed, read, sent};
 use crate::server::{Reply, Server, TestSecrets, client, connection};
 use fluxnex_connect::{DeliveryRequest, Engine, TargetRecord, catalog};
 use fluxnex_core::connector::CompiledManifest;
 use fluxnex_core::ids::{ObjectName, SourceId};
+use fluxnex_core::mapping::Json;
+use fluxnex_core::poll::Position;
 use fluxnex_core::signature::{ActiveSecrets, event_id, verify};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -46,9 +48,11 @@ struct Case {
     #[serde(default)]
     read_one: Option<ReadCase>,
     #[serde(default)]
+    list_changed: Option<ListCase>,
+    #[serde(default)]
     exchanges: Vec<ExchangeCase>,
-    /// `{delivered: …}`, `{failed: …}`, `{unknown: …}`, `{found: …}` or `gone`; what it does not
-    /// name is not compared.
+    /// `{delivered: …}`, `{failed: …}`, `{unknown: …}`, `{found: …}`, `gone` or `{listed: …}`; what it
+    /// does not name is not compared.
     #[serde(default)]
     outcome: Value,
 }
@@ -91,6 +95,17 @@ struct TargetCase {
 struct ReadCase {
     object: ObjectName,
     id: SourceId,
+}
+
+/// One page after a place; without `since` from the very beginning.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListCase {
+    object: ObjectName,
+    #[serde(default)]
+    since: Option<i64>,
+    #[serde(default)]
+    after: Option<SourceId>,
 }
 
 #[derive(Deserialize, Clone)]
@@ -183,7 +198,7 @@ fn run_webhook(manifest: &CompiledManifest, folder: &Path, cases: &CaseFile, cas
     }
     if case.refused.is_none() {
         let records: Vec<Value> = manifest
-            .webhook_records(&body)
+            .webhook_records(&body, &settings(manifest, &cases.settings))
             .unwrap()
             .into_iter()
             .map(|record| {
@@ -211,8 +226,8 @@ async fn run_exchange(name: &str, folder: &Path, cases: &CaseFile, case: &Case, 
         server.reply(reply(&exchange.answer, folder));
     }
     let timeout = Duration::from_secs(10);
-    let outcome = match (&case.send, &case.read_one) {
-        (Some(send), None) => {
+    let outcome = match (&case.send, &case.read_one, &case.list_changed) {
+        (Some(send), None, None) => {
             let payload = fs::read_to_string(folder.join(&send.payload)).unwrap();
             let payload = RawValue::from_string(payload.trim().to_owned()).unwrap();
             let target = send.target.as_ref();
@@ -226,8 +241,16 @@ async fn run_exchange(name: &str, folder: &Path, cases: &CaseFile, case: &Case, 
             };
             sent(&engine.send(&connection, &request).await.outcome)
         }
-        (None, Some(one)) => read(&engine.read_one(&connection, &one.object, &one.id, timeout).await.outcome),
-        _ => panic!("{place}: a case has a webhook, or send, or read_one"),
+        (None, None, Some(list)) => {
+            let position = list.since.map(|version| Position { version, id: list.after.clone() });
+            let outcome = engine.list_changed(&connection, &list.object, position.as_ref(), timeout).await.outcome;
+            listed(&outcome, |record| {
+                let settings = settings(&connection.manifest, &connection.settings);
+                connection.manifest.identify(&list.object, record, &settings)
+            })
+        }
+        (None, Some(one), None) => read(&engine.read_one(&connection, &one.object, &one.id, timeout).await.outcome),
+        _ => panic!("{place}: a case has a webhook, or send, or read_one, or list_changed"),
     };
     let requests = server.requests();
     assert_eq!(requests.len(), exchanges.len(), "{place}: {requests:#?}\n{outcome}");
@@ -249,6 +272,11 @@ async fn run_exchange(name: &str, folder: &Path, cases: &CaseFile, case: &Case, 
         }
     }
     assert!(contains(&outcome, &case.outcome), "{place}: {outcome:#}");
+}
+
+fn settings(manifest: &CompiledManifest, given: &BTreeMap<String, String>) -> Json {
+    let settings = manifest.settings(given).unwrap_or_default();
+    Json::parse("settings", &serde_json::to_string(&settings).unwrap()).unwrap()
 }
 
 fn expected_body(expected: &RequestCase, folder: &Path) -> Option<Value> {

@@ -1,6 +1,7 @@
 //! Outcomes as JSON, the way the connectors' tests write them.
 
-use fluxnex_connect::outcome::{Failure, FailureClass, ReadOutcome, SendOutcome};
+use fluxnex_connect::outcome::{Failure, FailureClass, ListOutcome, ReadOutcome, SendOutcome};
+use fluxnex_core::connector::{IdentifiedRecord, IdentifyError};
 use serde_json::{Value, json};
 
 pub fn sent(outcome: &SendOutcome) -> Value {
@@ -20,6 +21,21 @@ pub fn read(outcome: &ReadOutcome) -> Value {
         ReadOutcome::Found { record } => json!({"found": serde_json::from_str::<Value>(record).unwrap()}),
         ReadOutcome::Gone => json!("gone"),
         ReadOutcome::Failed(failure) => json!({"failed": failed(failure)}),
+    }
+}
+
+/// A page as the number of its records, the place of the last one, and whether there are more.
+pub fn listed(
+    outcome: &ListOutcome,
+    identify: impl Fn(&str) -> Result<IdentifiedRecord, IdentifyError>,
+) -> Value {
+    match outcome {
+        ListOutcome::Listed(page) => {
+            let last = page.records.last().map(|record| identify(record.get()).unwrap());
+            let last = last.map(|last| json!({"id": last.id, "version": last.version}));
+            json!({"listed": {"records": page.records.len(), "last": last, "more": page.more}})
+        }
+        ListOutcome::Failed(failure) => json!({"failed": failed(failure)}),
     }
 }
 

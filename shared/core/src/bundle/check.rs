@@ -29,6 +29,18 @@ pub(super) fn connection(connection: &Connection) -> Result<(), BundleError> {
     let at = |field: &str| format!("connections.{}{field}", connection.id);
     let compiled = connection.compiled().map_err(|error| BundleError::new(at(""), error))?;
     compiled.settings(&connection.definition.settings).map_err(|error| BundleError::new(at(".settings"), error))?;
+    for (object, poll) in &connection.definition.polls {
+        let at = at(&format!(".polls.{object}"));
+        let Some(list) = compiled.list_changed(object) else {
+            return Err(BundleError::new(at, "the connector cannot list what changed of this object"));
+        };
+        if poll.since.is_some_and(|since| list.floor(since).is_none()) {
+            return Err(BundleError::new(at, "`since` needs an object whose versions are moments"));
+        }
+        if poll.timezone.is_some() && !poll.schedule.is_cron() {
+            return Err(BundleError::new(at, "only a cron schedule has a timezone"));
+        }
+    }
     let needs_secret = connection.manifest.credentials.values().any(|credential| !credential.optional);
     if needs_secret && connection.definition.secret.is_none() {
         return Err(BundleError::new(
@@ -100,7 +112,7 @@ fn endpoints(connections: &Connections, id: &FlowId, definition: &FlowDefinition
             BundleError::new(at(field), format_args!("there is no connection {connection} in this bundle"))
         })
     };
-    if !known(&source.connection, "source")?.manifest.objects.contains_key(&source.object) {
+    if known(&source.connection, "source")?.manifest.source_object(&source.object).is_none() {
         return Err(BundleError::new(at("source"), format_args!("the connector has no object {}", source.object)));
     }
     if !entity::exists(&definition.entity) {

@@ -2,11 +2,15 @@
 
 use super::compiled::{
     CompiledErrorRule, CompiledErrors, CompiledOperation, CompiledSourceObject, CompiledTargetObject,
-    OPERATION_VARIABLES, Problem,
+    OPERATION_VARIABLES, Problem, RECORD_VARIABLES,
 };
 use super::identify::CompiledIdentify;
+use super::list::{CompiledList, MOST_PER_PAGE};
 use super::template::is_name;
-use super::{ErrorRule, Manifest, Meaning, Method, Once, Operation, OperationKind, Template, Variable};
+use super::{
+    ErrorRule, Identify, ListChanged, Manifest, Meaning, Method, Once, Operation, OperationKind, Template, Variable,
+    VersionKind,
+};
 use crate::ids::ObjectName;
 use crate::mapping::Program;
 use crate::signature::{EventIdRule, is_header_name};
@@ -110,17 +114,48 @@ impl<'a> Check<'a> {
         for (name, object) in &self.manifest.objects {
             let at = format!("objects.{name}");
             let identify = CompiledIdentify::compile(&object.identify, |field, source| {
-                self.program(&format!("{at}.identify.{field}"), source, &[])
+                self.program(&format!("{at}.identify.{field}"), source, RECORD_VARIABLES)
             });
             let read_one = object
                 .read_one
                 .as_ref()
                 .map(|operation| self.operation(&format!("{at}.read_one"), operation, OperationKind::Read));
+            let list_changed =
+                object.list_changed.as_ref().and_then(|list| self.list_changed(&at, list, &object.identify));
             if let Some(identify) = identify {
-                compiled.insert(name.clone(), CompiledSourceObject { identify, read_one });
+                compiled.insert(name.clone(), CompiledSourceObject { identify, read_one, list_changed });
             }
         }
         compiled
+    }
+
+    fn list_changed(&mut self, at: &str, list: &ListChanged, identify: &Identify) -> Option<CompiledList> {
+        let at = format!("{at}.list_changed");
+        if identify.version.is_none() {
+            self.problem(&at, "without identify.version nobody can tell what changed");
+        }
+        if !(1..=MOST_PER_PAGE).contains(&list.page_size) {
+            self.problem(&format!("{at}.page_size"), format!("must be from 1 to {MOST_PER_PAGE}"));
+        }
+        if list.overlap_seconds > 0 && identify.version_kind != VersionKind::Timestamp {
+            self.problem(&format!("{at}.overlap_seconds"), "only versions that are moments can overlap");
+        }
+        let operation = self.operation(&at, &list.operation(), OperationKind::List);
+        for place in [Variable::Since, Variable::After] {
+            let templates = std::iter::once(&list.path).chain(list.query.values()).chain(list.headers.values());
+            let in_body = list.body.as_ref().is_some_and(|body| body.contains(&format!("${place}")));
+            if !in_body && !templates.flat_map(Template::places).any(|found| *found == place) {
+                // It would list the same first page for ever.
+                self.problem(&at, format!("the request does not carry {{{place}}}"));
+            }
+        }
+        let records = self.program(&format!("{at}.records"), &list.records, RECORD_VARIABLES);
+        let more = list.more.as_ref().map(|more| self.program(&format!("{at}.more"), more, RECORD_VARIABLES));
+        let more = match more {
+            Some(compiled) => Some(compiled?),
+            None => None,
+        };
+        Some(CompiledList { list: list.clone(), version_kind: identify.version_kind, operation, records: records?, more })
     }
 
     pub(super) fn target(&mut self) -> BTreeMap<ObjectName, CompiledTargetObject> {
@@ -168,6 +203,7 @@ impl<'a> Check<'a> {
             OperationKind::Create => &[Variable::Key, Variable::Object],
             OperationKind::Update => &[Variable::Key, Variable::Object, Variable::Id, Variable::Version],
             OperationKind::Read => &[Variable::Object, Variable::Id],
+            OperationKind::List => &[Variable::Object, Variable::Since, Variable::After, Variable::PageSize],
         };
         self.template(&format!("{at}.path"), &operation.path, places);
         let path = operation.path.as_str();

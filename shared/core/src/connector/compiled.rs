@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::identify::{CompiledIdentify, IdentifiedRecord, IdentifyError};
+use super::list::CompiledList;
 use super::{ANY_OBJECT, ErrorRule, Manifest, Operation, OperationKind};
 use crate::ids::{ObjectName, SourceId};
 use crate::mapping::{Json, MappingError, Program};
@@ -27,6 +28,9 @@ pub struct OperationVariables {
     pub target: Json,
 }
 
+/// The variables that the programs over a source's records see.
+pub(super) const RECORD_VARIABLES: &[&str] = &["$settings"];
+
 /// A manifest that was checked, with its programs compiled. Make it once for each environment.
 #[derive(Debug)]
 pub struct CompiledManifest {
@@ -41,6 +45,7 @@ pub struct CompiledManifest {
 pub(super) struct CompiledSourceObject {
     pub(super) identify: CompiledIdentify,
     pub(super) read_one: Option<CompiledOperation>,
+    pub(super) list_changed: Option<CompiledList>,
 }
 
 /// How one object is written, compiled.
@@ -146,11 +151,15 @@ impl CompiledManifest {
     }
 
     /// The records that a webhook's body speaks of, each by itself: one that cannot be identified
-    /// does not hide the others.
+    /// does not hide the others. `settings` are the connection's.
     ///
     /// # Errors
     /// [`IdentifyError`] if the body is not JSON, or not of the shape that the connector expects.
-    pub fn webhook_records(&self, body: &str) -> Result<Vec<Result<IdentifiedRecord, IdentifyError>>, IdentifyError> {
+    pub fn webhook_records(
+        &self,
+        body: &str,
+        settings: &Json,
+    ) -> Result<Vec<Result<IdentifiedRecord, IdentifyError>>, IdentifyError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Entry {
@@ -168,23 +177,39 @@ impl CompiledManifest {
         let identified = entries.into_iter().map(|entry| {
             let deleted = entry.deleted.unwrap_or(false);
             if let Some(record) = &entry.record {
-                let identified = self.identify(&entry.object, record.get())?;
+                let identified = self.identify(&entry.object, record.get(), settings)?;
                 return Ok(IdentifiedRecord { deleted: identified.deleted || deleted, ..identified });
             }
-            let source = self.objects.get(&entry.object).ok_or(IdentifyError::UnknownObject)?;
+            let source = self.source_object(&entry.object).ok_or(IdentifyError::UnknownObject)?;
             let id = source.identify.id_of(&entry.id)?;
             Ok(IdentifiedRecord { id, object: entry.object, version: None, deleted, record: None })
         });
         Ok(identified.collect())
     }
 
-    /// Which record it is, and which state of it: `record` is JSON text, as the source returns it.
+    /// Which record it is, and which state of it: `record` is JSON text, as the source returns it;
+    /// `settings` are the connection's.
     ///
     /// # Errors
     /// [`IdentifyError`].
-    pub fn identify(&self, object: &ObjectName, record: &str) -> Result<IdentifiedRecord, IdentifyError> {
-        let source = self.objects.get(object).ok_or(IdentifyError::UnknownObject)?;
-        source.identify.run(object, &Json::parse("identify", record)?)
+    pub fn identify(
+        &self,
+        object: &ObjectName,
+        record: &str,
+        settings: &Json,
+    ) -> Result<IdentifiedRecord, IdentifyError> {
+        let source = self.source_object(object).ok_or(IdentifyError::UnknownObject)?;
+        source.identify.run(object, &Json::parse("identify", record)?, settings)
+    }
+
+    fn source_object(&self, object: &ObjectName) -> Option<&CompiledSourceObject> {
+        self.objects.get(object).or_else(|| self.objects.get(&any_object()?))
+    }
+
+    /// How to list the records of a source object that changed; nothing if it cannot be polled.
+    #[must_use]
+    pub fn list_changed(&self, object: &ObjectName) -> Option<&CompiledList> {
+        self.source_object(object)?.list_changed.as_ref()
     }
 
     /// How to read the record of that id of a source object.
@@ -193,7 +218,7 @@ impl CompiledManifest {
     /// [`IdentifyError::UnknownObject`] if there is no way to read it, [`IdentifyError::NoId`] if the
     /// text can be no id of the object.
     pub fn read_one(&self, object: &ObjectName, id: &SourceId) -> Result<&CompiledOperation, IdentifyError> {
-        let source = self.objects.get(object).ok_or(IdentifyError::UnknownObject)?;
+        let source = self.source_object(object).ok_or(IdentifyError::UnknownObject)?;
         source.identify.id_of(&Value::from(id.as_str()))?;
         source.read_one.as_ref().ok_or(IdentifyError::UnknownObject)
     }

@@ -70,14 +70,21 @@ impl CompiledIdentify {
         })
     }
 
-    pub(super) fn run(&self, object: &ObjectName, record: &Json) -> Result<IdentifiedRecord, IdentifyError> {
-        let id: Value = self.id.run_as(record, vec![], "an id")?;
+    /// `settings` are the connection's, for the programs that take names of fields from them.
+    pub(super) fn run(
+        &self,
+        object: &ObjectName,
+        record: &Json,
+        settings: &Json,
+    ) -> Result<IdentifiedRecord, IdentifyError> {
+        let variables = || vec![settings.clone()];
+        let id: Value = self.id.run_as(record, variables(), "an id")?;
         let version = match &self.version {
-            Some(program) => version_of(&program.run_as(record, vec![], "a version")?, self.version_kind)?,
+            Some(program) => version_of(&program.run_as(record, variables(), "a version")?, self.version_kind)?,
             None => None,
         };
         let deleted: Option<bool> = match &self.deleted {
-            Some(program) => program.run_as(record, vec![], "true, false or null")?,
+            Some(program) => program.run_as(record, variables(), "true, false or null")?,
             None => None,
         };
         Ok(IdentifiedRecord {

@@ -76,6 +76,8 @@ pub enum OperationKind {
     Update,
     /// Reads a record.
     Read,
+    /// Lists records.
+    List,
 }
 
 impl OperationKind {
@@ -84,7 +86,7 @@ impl OperationKind {
     pub fn has_effect(self) -> bool {
         match self {
             Self::Create | Self::Update => true,
-            Self::Read => false,
+            Self::Read | Self::List => false,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// A text with places that are filled when a request is made: `{settings.<name>}`, `{key}`,
-/// `{object}`, `{id}`, `{version}`. There is no way to write a literal brace.
+/// `{object}`, `{id}`, `{version}`, and in lists `{since}`, `{after}` and `{page_size}`. There is no
+/// way to write a literal brace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Template {
@@ -32,6 +33,12 @@ pub enum Variable {
     Id,
     /// The version of the record at the application.
     Version,
+    /// The version after which records are listed.
+    Since,
+    /// The id after which records of that version are listed.
+    After,
+    /// How many records a page has at most.
+    PageSize,
 }
 
 impl fmt::Display for Variable {
@@ -42,6 +49,9 @@ impl fmt::Display for Variable {
             Self::Object => formatter.write_str("object"),
             Self::Id => formatter.write_str("id"),
             Self::Version => formatter.write_str("version"),
+            Self::Since => formatter.write_str("since"),
+            Self::After => formatter.write_str("after"),
+            Self::PageSize => formatter.write_str("page_size"),
         }
     }
 }
@@ -53,7 +63,7 @@ pub enum TemplateError {
     #[error("`{{` and `}}` do not pair")]
     Braces,
     /// A place that nothing fills.
-    #[error("there is no {{{place}}}; there are settings.<name>, key, object, id and version")]
+    #[error("there is no {{{place}}}; there are settings.<name>, key, object, id, version, since, after and page_size")]
     UnknownPlace {
         /// What stands between the braces.
         place: String,
@@ -79,22 +89,39 @@ pub struct TemplateValues<'a> {
     pub id: Option<&'a str>,
     /// The record's version at the application.
     pub version: Option<&'a str>,
+    /// Where a list begins.
+    pub list: Option<ListPlaces<'a>>,
+}
+
+/// Where a list begins, as it stands in a request.
+#[derive(Debug, Clone, Copy)]
+pub struct ListPlaces<'a> {
+    /// The version after which records are listed.
+    pub since: &'a str,
+    /// The id after which records of that version are listed; may be empty.
+    pub after: &'a str,
+    /// How many records a page has at most.
+    pub page_size: &'a str,
 }
 
 impl<'a> TemplateValues<'a> {
     /// Values for templates that use settings alone.
     #[must_use]
     pub fn settings(settings: &'a BTreeMap<String, String>) -> Self {
-        Self { settings, key: None, object: None, id: None, version: None }
+        Self { settings, key: None, object: None, id: None, version: None, list: None }
     }
 
     fn get(&self, variable: &Variable) -> Option<&'a str> {
         match variable {
-            Variable::Setting(name) => self.settings.get(name).map(String::as_str),
-            Variable::Key => self.key,
-            Variable::Object => self.object,
-            Variable::Id => self.id,
-            Variable::Version => self.version,
+            Variable::Setting(name) => filled(self.settings.get(name).map(String::as_str)),
+            Variable::Key => filled(self.key),
+            Variable::Object => filled(self.object),
+            Variable::Id => filled(self.id),
+            Variable::Version => filled(self.version),
+            Variable::Since => self.list.map(|list| list.since),
+            // Before the first record it may well be the empty text.
+            Variable::After => self.list.map(|list| list.after),
+            Variable::PageSize => self.list.map(|list| list.page_size),
         }
     }
 }
@@ -118,7 +145,7 @@ impl Template {
         Ok(Self { text, parts })
     }
 
-    /// Fills the places; an empty value is none. `encode` makes a value fit for where the text goes.
+    /// Fills the places; an empty value is none, save for `{after}`. `encode` makes a value fit for where the text goes.
     ///
     /// # Errors
     /// [`TemplateError::NoValue`].
@@ -130,7 +157,6 @@ impl Template {
                 Part::Place(variable) => {
                     let value = values
                         .get(variable)
-                        .filter(|value| !value.is_empty())
                         .ok_or_else(|| TemplateError::NoValue { place: variable.to_string() })?;
                     filled.push_str(&encode(value));
                 }
@@ -154,6 +180,10 @@ impl Template {
     }
 }
 
+fn filled(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| !value.is_empty())
+}
+
 fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), TemplateError> {
     if literal.contains('}') {
         return Err(TemplateError::Braces);
@@ -170,6 +200,9 @@ fn parse_place(place: &str) -> Result<Variable, TemplateError> {
         "object" => Ok(Variable::Object),
         "id" => Ok(Variable::Id),
         "version" => Ok(Variable::Version),
+        "since" => Ok(Variable::Since),
+        "after" => Ok(Variable::After),
+        "page_size" => Ok(Variable::PageSize),
         _ => match place.strip_prefix("settings.") {
             Some(name) if is_name(name) => Ok(Variable::Setting(name.to_owned())),
             _ if place.contains('{') => Err(TemplateError::Braces),

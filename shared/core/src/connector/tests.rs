@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::SourceId;
+use crate::mapping::Json;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -188,7 +189,7 @@ fn records_of_a_webhook_are_identified_each_by_itself() {
         {"object": "Thing", "record": {"id": "6", "changed": "never"}},
         {"object": "Thing", "record": "text"}
     ]}"#;
-    let records = compiled.webhook_records(body).unwrap();
+    let records = compiled.webhook_records(body, &Json::null()).unwrap();
     let summary: Vec<_> = records
         .iter()
         .map(|record| {
@@ -211,7 +212,7 @@ fn records_of_a_webhook_are_identified_each_by_itself() {
             && matches!(records[7], Err(IdentifyError::Program(_)))
     );
     assert!(records[0].as_ref().unwrap().record.as_ref().unwrap().contains("10.00"), "numbers keep their digits");
-    assert_eq!(compiled.webhook_records(r#"{"changes": []}"#).unwrap(), []);
+    assert_eq!(compiled.webhook_records(r#"{"changes": []}"#, &Json::null()).unwrap(), []);
 }
 
 #[test]
@@ -231,19 +232,19 @@ fn bodies_that_are_something_else_are_refused_as_a_whole() {
         r#"{"changes": [{"object": "Thing", "deleted": "yes"}]}"#,
         "\u{feff}{}",
     ] {
-        assert!(compiled.webhook_records(garbage).is_err(), "{garbage}");
+        assert!(compiled.webhook_records(garbage, &Json::null()).is_err(), "{garbage}");
     }
-    assert!(compiled.webhook_records(&"[".repeat(100_000)).is_err());
+    assert!(compiled.webhook_records(&"[".repeat(100_000), &Json::null()).is_err());
     let mut said = manifest();
     said.as_object_mut().unwrap().remove("webhook");
-    assert_eq!(compile(said).unwrap().webhook_records("{}"), Err(IdentifyError::NoWebhooks));
+    assert_eq!(compile(said).unwrap().webhook_records("{}", &Json::null()), Err(IdentifyError::NoWebhooks));
 }
 
 #[test]
 fn an_object_that_is_not_listed_is_taken_if_the_target_takes_any() {
     let compiled = compile(manifest()).unwrap();
     assert!(compiled.target_object(&object("whatever")).is_some());
-    assert!(compiled.identify(&object("whatever"), "{}").is_err());
+    assert!(compiled.identify(&object("whatever"), "{}", &Json::null()).is_err());
     assert!(compiled.read_one(&object("Thing"), &SourceId::parse("1").unwrap()).is_err());
 }
 
@@ -257,6 +258,6 @@ proptest! {
 
     #[test]
     fn no_body_panics(body in ".{0,200}") {
-        let _ = compile(manifest()).unwrap().webhook_records(&body);
+        let _ = compile(manifest()).unwrap().webhook_records(&body, &Json::null());
     }
 }

@@ -2,12 +2,15 @@
 
 use super::{Batch, Key, NewVersion, NormalisedWork, Stored};
 use crate::error::StoreError;
+use crate::fetches::{self, WantedFetch};
 use crate::json::JsonText;
+use crate::waiting::MissingParent;
 use fluxnex_core::event::FlowOutcome;
+use fluxnex_core::ids::CanonicalId;
 use fluxnex_core::replica::Place;
 use jiff::Timestamp;
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -180,7 +183,7 @@ impl Batch<'_> {
         let (mut parent_ids, mut deadlines): (Vec<String>, Vec<Timestamp>) = (Vec::new(), Vec::new());
         for item in self.items {
             let NormalisedWork::Wait { missing, deadline } = &item.work else { continue };
-            for parent in missing {
+            for MissingParent { parent, .. } in missing {
                 let [connections, objects, source_ids, flows, entities, parent_objects] = &mut columns;
                 connections.push(item.record.connection.to_string());
                 objects.push(item.record.object.to_string());
@@ -229,6 +232,32 @@ impl Batch<'_> {
             )
             .await?;
         Ok(())
+    }
+
+    /// Missing parents whose source can be asked are noted, once each.
+    pub(super) async fn want_parents(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<HashSet<CanonicalId>, StoreError> {
+        let waits = self.items.iter().filter_map(|item| match &item.work {
+            NormalisedWork::Wait { missing, deadline } => Some((item, missing, *deadline)),
+            _ => None,
+        });
+        let wanted: Vec<WantedFetch<'_>> = waits
+            .flat_map(|(item, missing, deadline)| {
+                missing.iter().filter_map(move |MissingParent { parent, fetch_at }| {
+                    Some(WantedFetch {
+                        parent: parent.canonical_id,
+                        connection: &item.record.connection,
+                        object: &parent.object,
+                        source_id: &parent.source_id,
+                        start_at: (*fetch_at)?,
+                        deadline,
+                    })
+                })
+            })
+            .collect();
+        fetches::want(transaction, self.tenant, self.now, &wanted).await
     }
 
     /// Events that ended leave the barrier and say how they ended.

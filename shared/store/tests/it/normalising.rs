@@ -6,7 +6,7 @@ use fluxnex_core::content::ContentHash;
 use fluxnex_core::event::FlowOutcome;
 use fluxnex_core::flow::Parent;
 use fluxnex_core::ids::{EntityName, FlowId, ObjectName, SourceId};
-use fluxnex_store::{Incoming, Normalised, NormalisedWork, SourceRecordKey, Stored};
+use fluxnex_store::{Incoming, MissingParent, Normalised, NormalisedWork, SourceRecordKey, Stored};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -43,7 +43,7 @@ pub(crate) async fn stored(
             place: record.place,
         },
     };
-    fixture.database.store_normalised(&fixture.tenant, now(), &[item]).await.unwrap()[0]
+    fixture.database.store_normalised(&fixture.tenant, now(), &[item]).await.unwrap().stored[0]
 }
 
 pub(crate) fn customer(incoming: &Incoming, id: &str) -> Parent {
@@ -63,11 +63,12 @@ async fn wait(fixture: &Fixture, incoming: &Incoming, id: &str, parent: &str) {
         flow: FlowId::parse("invoices").unwrap(),
         record: key(incoming, INVOICE, id),
         work: NormalisedWork::Wait {
-            missing: vec![customer(incoming, parent)],
+            missing: vec![MissingParent { parent: customer(incoming, parent), fetch_at: None }],
             deadline: now() + SignedDuration::from_hours(1),
         },
     };
-    assert_eq!(fixture.database.store_normalised(&fixture.tenant, now(), &[item]).await.unwrap(), [Stored::Waiting]);
+    let batch = fixture.database.store_normalised(&fixture.tenant, now(), &[item]).await.unwrap();
+    assert_eq!(batch.stored, [Stored::Waiting]);
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn a_wait_that_lasts_too_long_fails_visibly() {
     assert_eq!(expired.len(), 1);
     fixture.database.end_waits(&fixture.tenant, &expired).await.unwrap();
     let failed = fixture.texts("SELECT reason FROM {schema}.event_states WHERE state = 'failed'").await;
-    assert_eq!(failed, ["customer c of revenova did not arrive in time"]);
+    assert_eq!(failed, ["customer c of revenova: it did not arrive in time"]);
     let stranded = fixture.database.stranded(&fixture.tenant, now(), now(), 10).await.unwrap();
     assert!(!stranded.has_work);
 }

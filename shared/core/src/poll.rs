@@ -1,0 +1,219 @@
+//! Polling: which records of a source are read next, and what survives a crash of it.
+//!
+//! A schedule asks for a run; a run reads one page per message, each page after the last record of
+//! the page before. [`Progress`] is what is kept between two messages; it is saved by
+//! compare-and-set after a page is durable and before the next one is asked for. So a message that
+//! comes again finds either the page still to do, which does no harm twice, or the page done, and
+//! then only repeats the message for the next one.
+
+use crate::bundle::{ConnectionDefinition, PollDefinition};
+use crate::connector::Manifest;
+use crate::ids::{ObjectName, SourceId};
+use crate::message::V1;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// How long a run that says nothing holds its place. Longer than a killed message stays invisible
+/// (six times the function's time limit), so that it finds its own run again.
+pub const LEASE: SignedDuration = SignedDuration::from_mins(15);
+
+/// What `poll` must know of a connection, published when a bundle is applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PollSettings {
+    /// What was written down.
+    pub definition: ConnectionDefinition,
+    /// The connector's manifest at the time of applying.
+    pub manifest: Manifest,
+}
+
+impl PollSettings {
+    /// The objects that are polled.
+    #[must_use]
+    pub fn polls(&self) -> &BTreeMap<ObjectName, PollDefinition> {
+        &self.definition.polls
+    }
+}
+
+/// A place in the order of a source's records: by version, then by id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The version: microseconds since 1970 where it is a moment.
+    pub version: i64,
+    /// The id; nothing: before every record of that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<SourceId>,
+}
+
+/// How far polling of one object has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Format version.
+    #[serde(default)]
+    pub v: V1,
+    /// Every record up to here is durable. Nothing: none was read yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Position>,
+    /// A run that began later than the overlap behind the watermark was complete: nothing can become
+    /// visible at or before the watermark any more.
+    #[serde(default)]
+    pub settled: bool,
+    /// The run under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    /// When the last complete run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// Since when, and why, no run came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
+}
+
+/// A run under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Which run it is: made of the message that asked for it.
+    pub id: Uuid,
+    /// The page that is to be read next, from 1.
+    pub page: u32,
+    /// How often reading this page has failed.
+    #[serde(default)]
+    pub failures: u32,
+    /// The last record that this run has read; nothing: from the very beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// Until when no other run may begin.
+    pub leased_until: Timestamp,
+}
+
+/// Polling that does not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What a message that asks for a run finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// The run begins.
+    Begins(Progress),
+    /// The same message began it already: it goes on at that page.
+    Goes(u32),
+    /// Another run is under way.
+    Busy,
+}
+
+/// What a message that asks for a page finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The page is to be read.
+    Read,
+    /// The page was read; the next one is this.
+    Done(u32),
+    /// The run is over, or another one took its place.
+    Over,
+}
+
+/// How a source's versions lie in time, for [`Progress::begin`] and [`Progress::page_read`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap(pub Option<SignedDuration>);
+
+impl Progress {
+    /// What becomes of a message that asks for a run. `floor` is the moment before which records are
+    /// of no concern.
+    #[must_use]
+    pub fn begin(&self, run: Uuid, floor: Option<&Position>, overlap: Overlap, now: Timestamp) -> Begin {
+        match &self.run {
+            Some(current) if current.id == run => return Begin::Goes(current.page),
+            Some(current) if current.leased_until > now => return Begin::Busy,
+            _ => {}
+        }
+        let position = self.start(overlap).max(floor.cloned());
+        let run = Run { id: run, page: 1, failures: 0, position, began_at: now, leased_until: now + LEASE };
+        Begin::Begins(Self { run: Some(run), ..self.clone() })
+    }
+
+    fn start(&self, Overlap(overlap): Overlap) -> Option<Position> {
+        match (&self.watermark, overlap) {
+            (Some(watermark), Some(overlap)) if !self.settled => {
+                let behind = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
+                Some(Position { version: watermark.version.saturating_sub(behind), id: None })
+            }
+            (watermark, _) => watermark.clone(),
+        }
+    }
+
+    /// What becomes of a message that asks for a page of a run.
+    #[must_use]
+    pub fn turn(&self, run: Uuid, page: u32) -> Turn {
+        match &self.run {
+            Some(current) if current.id == run && current.page == page => Turn::Read,
+            Some(current) if current.id == run && current.page > page => Turn::Done(current.page),
+            _ => Turn::Over,
+        }
+    }
+
+    /// After the records of a page are durable. `last` is the place of its last record; `more` is
+    /// whether another page follows. A progress without a run stays as it is.
+    #[must_use]
+    pub fn page_read(&self, last: Option<Position>, more: bool, overlap: Overlap, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        let Some(run) = next.run.take() else { return next };
+        if let Some(last) = &last
+            && next.watermark.as_ref().is_none_or(|watermark| last.version >= watermark.version)
+            && next.watermark.as_ref() != Some(last)
+        {
+            // The source's order decides among records of one version: ids may sort otherwise there.
+            next.watermark = Some(last.clone());
+            next.settled = false;
+        }
+        if more {
+            let page = run.page.saturating_add(1);
+            let position = last.or(run.position);
+            next.run = Some(Run { page, failures: 0, position, leased_until: now + LEASE, ..run });
+        } else {
+            next.settled = is_settled(next.watermark.as_ref(), overlap, run.began_at);
+            next.completed_at = Some(now);
+            next.failing = None;
+        }
+        next
+    }
+
+    /// After reading a page failed, and it is to be tried again after `pause`; whether that `counts` as
+    /// a failure of the page.
+    #[must_use]
+    pub fn page_failed(&self, pause: SignedDuration, counts: bool, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        if let Some(run) = &mut next.run {
+            run.failures = run.failures.saturating_add(counts.into());
+            run.leased_until = now + LEASE + pause;
+        }
+        next
+    }
+
+    /// After a run was given up: the next one begins where it ended. Whether people are to be told,
+    /// who are told once until a run is complete again.
+    #[must_use]
+    pub fn given_up(&self, reason: &str, now: Timestamp) -> (Self, bool) {
+        let tell = self.failing.is_none();
+        let since = self.failing.as_ref().map_or(now, |failing| failing.since);
+        let failing = Some(Failing { since, reason: reason.to_owned() });
+        (Self { run: None, failing, ..self.clone() }, tell)
+    }
+}
+
+/// Whether a run that began then has seen all that can ever be at or before the watermark.
+fn is_settled(watermark: Option<&Position>, Overlap(overlap): Overlap, began_at: Timestamp) -> bool {
+    let (Some(watermark), Some(overlap)) = (watermark, overlap) else { return true };
+    let overlap = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
+    began_at.as_microsecond() > watermark.version.saturating_add(overlap)
+}
+
+#[cfg(test)]
+mod tests;
