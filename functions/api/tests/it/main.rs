@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends at the first difference")]
 
 mod applying;
+mod polls;
 mod refusing;
 mod support;

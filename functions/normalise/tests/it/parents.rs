@@ -11,6 +11,7 @@ async fn a_child_waits_for_its_parent_and_the_parent_lets_it_in_again() {
     assert!(stage.run(&child).await.is_empty(), "it waits where it can be seen, not in the queue");
     assert!(stage.normalised().is_empty());
     assert_eq!(stage.states().await, ["waiting: waits for customer 001A of revenova"]);
+    let _ = stage.after_grace();
     let parent = stage.replicated(&[notice(ACCOUNT, &account("001A", "Ada", 1))]).await;
     assert!(stage.run(&parent).await.is_empty());
     assert_eq!(stage.normalised()[0].flow.as_str(), "customers");
@@ -57,6 +58,7 @@ async fn a_parent_lets_all_its_children_in_and_those_of_others_wait_on() {
         .collect();
     let batch = stage.replicated(&children).await;
     assert!(stage.run(&batch).await.is_empty());
+    assert_eq!(stage.after_grace().len(), 2, "one message for each missing parent, not for each child");
     let parent = stage.replicated(&[notice(ACCOUNT, &account("001A", "Ada", 1))]).await;
     assert!(stage.run(&parent).await.is_empty());
     let released: Vec<RecordChanged> = decoded(&stage.setting.take("source-replica"));
@@ -71,6 +73,7 @@ async fn a_release_that_was_lost_is_repeated_with_its_parent() {
     let stage = Stage::new().await;
     let child = stage.replicated(&[notice(INVOICE, &invoice("a0XA", "INV-1", "001A", 1))]).await;
     assert!(stage.run(&child).await.is_empty());
+    let _ = stage.after_grace();
     let parent = stage.replicated(&[notice(ACCOUNT, &account("001A", "Ada", 1))]).await;
     stage.setting.queues.set_silent(&fluxnex_testing::queue("source-replica"), true);
     assert_eq!(stage.run(&parent).await, [0]);

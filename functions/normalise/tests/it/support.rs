@@ -59,6 +59,21 @@ impl Stage {
         decoded(&sent)
     }
 
+    /// The messages that come back after the grace of missing parents; the clock is there already.
+    pub(crate) fn after_grace(&self) -> Vec<OutgoingMessage> {
+        self.setting.clock.advance(std::time::Duration::from_secs(6));
+        let messages = self.setting.take("source-replica");
+        assert!(messages.iter().all(|message| message.delay.as_secs() >= 5), "they come too early");
+        messages
+    }
+
+    /// What is known of the fetches of parents.
+    pub(crate) async fn fetches(&self) -> Vec<String> {
+        let sql = "SELECT concat_ws(' ', source_id, generation, state, reason) FROM {schema}.dependency_fetches
+                   ORDER BY source_id";
+        self.setting.texts(sql).await
+    }
+
     /// The states of all events, in the order of their arrival.
     pub(crate) async fn states(&self) -> Vec<String> {
         let sql = "SELECT concat_ws(': ', state, reason) FROM {schema}.event_states ORDER BY arrived_at, event";

@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first difference")]
 
 mod dead_letters;
+mod fetches;
 mod support;
 mod tenants;

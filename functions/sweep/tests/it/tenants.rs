@@ -136,6 +136,10 @@ async fn a_wait_for_a_parent_is_left_in_peace_and_ends_visibly() {
     let stage = Stage::new().await;
     let child = stage.replicated(notice(INVOICE, &invoice("a0XA", "INV-1", "001A", 1))).await;
     assert!(stage.normalised(&child).await.is_empty());
+    // After its grace the parent is asked for, and the state machine does the waiting.
+    stage.wait(6);
+    assert!(stage.normalised(&stage.setting.take("source-replica")).await.is_empty());
+    assert_eq!(stage.setting.workflows.executions().len(), 1);
     stage.wait(23 * 3600);
     assert!(stage.tenant().await);
     assert_eq!((stage.setting.count("source-replica"), stage.setting.count("notification-delivery")), (0, 0));
