@@ -7,6 +7,11 @@ export function physicalName(profile: ProfileName, name: string): string {
   return `fluxnex-${profile}-${name}`;
 }
 
+/** `fluxnex-<profile>`: the group of the schedules. */
+export function scheduleGroupName(profile: ProfileName): string {
+  return `fluxnex-${profile}`;
+}
+
 /** `FluxNex-<profile>-<part>`: stacks. */
 export function stackName(profile: ProfileName, part: 'Data' | 'Pipeline' | 'Edge'): string {
   return `FluxNex-${profile}-${part}`;

@@ -27,6 +27,18 @@ export interface Profile {
     /** What sending takes. AWS asks `sqs:SendMessage` for batches too; the emulator has an action of its own. */
     readonly sendActions: readonly string[];
   };
+  readonly workflows: {
+    /** What answering a task token is allowed on. The emulator does not look whose token it is, and asks for all. */
+    readonly tokensOf: 'machine' | 'all';
+    /** Failed steps are written to a log group, without their data. The emulator writes none. */
+    readonly logsFailures: boolean;
+  };
+  readonly schedules: {
+    /** The group that permissions name. The emulator takes every schedule for one of the group `default`. */
+    readonly permittedGroup: 'own' | 'default';
+    /** What listing is allowed on: every schedule of the account; the emulator asks for all resources. */
+    readonly listsOn: 'schedules' | 'all';
+  };
   readonly payloads: {
     readonly retentionDays: number;
     /** Refuses plain HTTP. The emulator speaks nothing else, and honours the refusal. */
@@ -73,8 +85,10 @@ export interface Network {
 
 const AWS_TIMEOUTS: Readonly<Record<FunctionName, number>> = {
   ingest: 10,
+  poll: 60,
   replicate: 30,
   normalise: 30,
+  fetch: 60,
   route: 30,
   deliver: 60,
   sweep: 60,
@@ -86,8 +100,10 @@ const AWS_TIMEOUTS: Readonly<Record<FunctionName, number>> = {
 // The emulator keeps a killed batch invisible for its whole visibility timeout, which is six of these.
 const LOCAL_TIMEOUTS: Readonly<Record<FunctionName, number>> = {
   ingest: 10,
+  poll: 10,
   replicate: 15,
   normalise: 15,
+  fetch: 15,
   route: 15,
   deliver: 20,
   sweep: 20,
@@ -106,6 +122,8 @@ const AWS_FUNCTIONS = {
 // Outlives every queue, wait and hold that may still name a payload.
 const PAYLOADS = { retentionDays: 400, requiresTls: true } as const;
 const QUEUES = { sendActions: ['sqs:SendMessage'] } as const;
+const WORKFLOWS = { tokensOf: 'machine', logsFailures: true } as const;
+const SCHEDULES = { permittedGroup: 'own', listsOn: 'schedules' } as const;
 
 const PROFILES: Readonly<Record<ProfileName, Profile>> = {
   local: {
@@ -114,6 +132,8 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     functions: { ...AWS_FUNCTIONS, architecture: 'x86_64', timeoutSeconds: LOCAL_TIMEOUTS },
     eventSources: { bulk: { batchSize: 10, windowSeconds: 0 } },
     queues: { sendActions: [...QUEUES.sendActions, 'sqs:SendMessageBatch'] },
+    workflows: { tokensOf: 'all', logsFailures: false },
+    schedules: { permittedGroup: 'default', listsOn: 'all' },
     payloads: { ...PAYLOADS, requiresTls: false },
     database: { kind: 'external' },
     edge: { api: { ratePerSecond: 1000, burst: 2000 }, webhooks: { ratePerSecond: 1000, burst: 2000 } },
@@ -124,6 +144,8 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     functions: { ...AWS_FUNCTIONS, logRetention: logs.RetentionDays.ONE_WEEK },
     eventSources: { bulk: { batchSize: 100, windowSeconds: 1 }, maximumConcurrency: 5 },
     queues: QUEUES,
+    workflows: WORKFLOWS,
+    schedules: SCHEDULES,
     payloads: PAYLOADS,
     database: {
       kind: 'aurora',
@@ -142,6 +164,8 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     functions: AWS_FUNCTIONS,
     eventSources: { bulk: { batchSize: 100, windowSeconds: 1 }, maximumConcurrency: 10 },
     queues: QUEUES,
+    workflows: WORKFLOWS,
+    schedules: SCHEDULES,
     payloads: PAYLOADS,
     database: {
       kind: 'aurora',
@@ -160,6 +184,8 @@ const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     functions: AWS_FUNCTIONS,
     eventSources: { bulk: { batchSize: 100, windowSeconds: 1 }, maximumConcurrency: 50 },
     queues: QUEUES,
+    workflows: WORKFLOWS,
+    schedules: SCHEDULES,
     payloads: PAYLOADS,
     database: {
       kind: 'aurora',

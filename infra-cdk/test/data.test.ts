@@ -13,7 +13,7 @@ test('production keeps everything that holds state', () => {
   const stateful = ['AWS::DynamoDB::Table', 'AWS::S3::Bucket', 'AWS::RDS::DBCluster', 'AWS::Logs::LogGroup'];
   const inbound = [...stacks.queues()].filter(([name]) => name.startsWith('inbound-gateway')).map(([, queue]) => queue);
   const kept = [...stateful.flatMap((type) => [...stacks.all(type).values()]), ...inbound];
-  assert.equal(kept.length, 1 + 1 + 1 + 10 + 2);
+  assert.equal(kept.length, 1 + 1 + 1 + 13 + 2);
   for (const resource of kept) {
     assert.equal(resource.DeletionPolicy, 'Retain', resource.Type);
     assert.equal(resource.UpdateReplacePolicy, 'Retain', resource.Type);

@@ -50,7 +50,7 @@ for (const profile of PROFILE_NAMES) {
     const [migrations] = stacks.all('Custom::Migrations').keys();
     for (const [name, resource] of stacks.functions()) {
       const waits = resource.DependsOn?.includes(migrations ?? '') ?? false;
-      assert.equal(waits, name !== 'ingest' && name !== 'migrate', name);
+      assert.equal(waits, !['ingest', 'poll', 'migrate'].includes(name), name);
     }
   });
 
@@ -64,7 +64,7 @@ for (const profile of PROFILE_NAMES) {
 }
 
 for (const profile of AWS_PROFILES) {
-  test(`${profile}: all functions but ingest are in the network of the database`, () => {
+  test(`${profile}: all functions but ingest are in one network, so that applications see the same addresses`, () => {
     for (const [name, { Properties }] of deployment(profile).functions()) {
       assert.equal('VpcConfig' in Properties, name !== 'ingest', name);
     }
@@ -78,8 +78,14 @@ test('timeouts are those of the contract', () => {
   };
   const shared = { ingest: 10, api: 29 };
   const layers = (seconds: number) => ({ replicate: seconds, normalise: seconds, route: seconds, notify: seconds });
-  assert.deepEqual(timeouts('production'), { ...shared, ...layers(30), deliver: 60, sweep: 60, migrate: 300 });
-  assert.deepEqual(timeouts('local'), { ...shared, ...layers(15), deliver: 20, sweep: 20, migrate: 60 });
+  assert.deepEqual(timeouts('production'), {
+    ...{ ...shared, ...layers(30) },
+    ...{ poll: 60, fetch: 60, deliver: 60, sweep: 60, migrate: 300 },
+  });
+  assert.deepEqual(timeouts('local'), {
+    ...{ ...shared, ...layers(15) },
+    ...{ poll: 10, fetch: 15, deliver: 20, sweep: 20, migrate: 60 },
+  });
 });
 
 test('every function is declared in functions/settings.json, and nothing else', () => {

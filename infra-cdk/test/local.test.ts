@@ -18,6 +18,8 @@ const SUPPORTED = [
   'AWS::Logs::LogGroup',
   'AWS::S3::Bucket',
   'AWS::SQS::Queue',
+  'AWS::Scheduler::ScheduleGroup',
+  'AWS::StepFunctions::StateMachine',
   'Custom::Migrations',
 ];
 

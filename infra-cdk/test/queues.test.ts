@@ -5,6 +5,7 @@ import { PROFILE_NAMES } from '../lib/profiles';
 import { TARGETS, deployment } from './support';
 
 const CONSUMERS: Readonly<Record<string, string>> = {
+  'fetch-request': 'poll',
   'inbound-gateway': 'replicate',
   'source-replica': 'normalise',
   normalised: 'route',

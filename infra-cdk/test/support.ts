@@ -127,7 +127,7 @@ export class Deployment {
   private named(id: string): string {
     const resource = this.templates.map((template) => template.Resources[id]).find((found) => found !== undefined);
     const properties = resource?.Properties ?? {};
-    const names = ['QueueName', 'FunctionName', 'TableName', 'LogGroupName', 'DBProxyName'];
+    const names = ['QueueName', 'FunctionName', 'TableName', 'LogGroupName', 'DBProxyName', 'StateMachineName'];
     const name = names.find((key) => key in properties);
     // Without a name of its own: the logical id, less its hash.
     return name === undefined ? `<${id.replace(/[0-9A-F]{8}$/, '')}>` : properties[name];

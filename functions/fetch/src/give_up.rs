@@ -1,6 +1,6 @@
 //! A parent that cannot be had: the records that wait for it fail visibly, and people are told.
 
-use crate::{Fetch, StepError, infrastructure};
+use crate::{Fetch, Step, StepError, infrastructure};
 use fluxnex_cloud::queue::OutgoingMessage;
 use fluxnex_core::fetch::{BlockingFetch, TaskError};
 use fluxnex_core::message::Notification;
@@ -8,12 +8,12 @@ use fluxnex_store::{FetchEnd, HopelessWait, Tenant};
 
 impl Fetch {
     /// First told, then ended: after a crash in between it is told again, with the same ids.
-    pub(crate) async fn give_up(&self, parent: &BlockingFetch, error: &TaskError) -> Result<&'static str, StepError> {
+    pub(crate) async fn give_up(&self, parent: &BlockingFetch, error: &TaskError) -> Result<Step, StepError> {
         let tenant = self.tenant(parent).await?;
         let database = self.tenants.database();
         let may = database.may_give_up(&tenant, parent.parent, parent.generation).await;
         if !may.map_err(infrastructure)? {
-            return Ok("needless");
+            return Ok(Step { outcome: "needless", reason: None });
         }
         let reason = error.reason();
         let waits = database.waits_for(&tenant, parent.parent, &reason).await.map_err(infrastructure)?;
@@ -23,7 +23,7 @@ impl Fetch {
         for fetch in database.open_fetches(&tenant, &[parent.parent]).await.map_err(infrastructure)? {
             database.end_fetch(&tenant, &fetch, FetchEnd::Failed(&reason), now).await.map_err(infrastructure)?;
         }
-        Ok("given up")
+        Ok(Step { outcome: "given up", reason: Some(reason) })
     }
 
     async fn tell(&self, tenant: &Tenant, waits: &[HopelessWait]) -> Result<(), StepError> {

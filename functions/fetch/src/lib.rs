@@ -4,10 +4,12 @@
 //! The step waits by a task token until `normalise` has stored the parent. Two of the rules that keep
 //! lost wake-ups out are here: the token is stored before the parent is fed in, and what is fed in
 //! always passes L2, also when the replica knows it already. Waiting between attempts is the state
-//! machine's: an error's name says which of its retries or catchers takes it.
+//! machine's: the name of an error says which of its retries or catchers takes it. An attempt that died
+//! is found by `sweep`, which answers its token.
 
 mod give_up;
 
+use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{QueueUrl, Queues};
 use fluxnex_cloud::workflow::Workflows;
@@ -17,7 +19,8 @@ use fluxnex_core::ids::{EventId, SenderEventId};
 use fluxnex_core::message::EventSource;
 use fluxnex_lambda::inbound::{Accepted, Inbound};
 use fluxnex_lambda::{Failure, Invocation, TimeScale};
-use fluxnex_store::{StoreError, Tenant, Tenants};
+use fluxnex_store::{OpenFetch, StoreError, Tenant, Tenants};
+use jiff::SignedDuration;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -28,6 +31,10 @@ use std::time::Duration;
 const RESERVE: Duration = Duration::from_secs(4);
 /// How long a source is left in peace that throttles and does not say for how long.
 const PAUSE: Duration = Duration::from_secs(60);
+/// Each pause is four steps of an execution, which has room for 25,000 events.
+const LEAST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest that an invocation takes (Lambda).
+const LONGEST_ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
 
 /// What the stage needs.
 pub struct Fetch {
@@ -39,6 +46,8 @@ pub struct Fetch {
     pub inbound: Inbound,
     /// The queues.
     pub queues: Arc<dyn Queues>,
+    /// Marks tenants that have work waiting.
+    pub busy: BusyMarker,
     /// The state machine that waits.
     pub blocking_fetch: Arc<dyn Workflows>,
     /// The time.
@@ -88,38 +97,62 @@ impl Fetch {
             FetchTask::GiveUp { parent, error } => (parent, self.give_up(parent, error).await),
         };
         let (outcome, reason) = match &result {
-            Ok(outcome) => (*outcome, None),
+            Ok(Step { outcome, reason }) => (*outcome, reason.clone()),
             Err(error) => (error.kind(), Some(error.words())),
         };
         let (tenant, connection) = (parent.tenant.as_str(), parent.connection.as_str());
         let (object, generation) = (parent.object.as_str(), parent.generation);
         tracing::info!(tenant, connection, object, parent = %parent.parent, generation, outcome, reason, "fetch");
-        result.map(|outcome| json!({ "outcome": outcome }))
+        result.map(|step| json!({ "outcome": step.outcome }))
     }
 
-    async fn fetch(
+    /// One attempt. Whatever comes of it answers the token, or has somebody else answer it: a function
+    /// that failed would do so too at AWS, but not everywhere.
+    async fn fetch(&self, token: &str, parent: &BlockingFetch, invocation: &Invocation) -> Result<Step, StepError> {
+        let attempt = OpenFetch { parent: parent.parent, generation: parent.generation, token: Some(token.to_owned()) };
+        let (error, name, cause) = match self.attempt(&attempt, parent, invocation).await {
+            Ok(Read::Found) => return Ok(Step { outcome: "fed in", reason: None }),
+            Ok(Read::Throttled(pause)) => {
+                let retry_after_seconds = self.time_scale.scale(pause.max(LEAST_PAUSE)).as_secs().max(1);
+                let cause = serde_json::to_string(&Pause { retry_after_seconds }).map_err(infrastructure)?;
+                (None, THROTTLED, cause)
+            }
+            Err(error) => (Some(error.words()), error.kind(), error.words()),
+        };
+        self.blocking_fetch.fail(token, name, &cause).await.map_err(infrastructure)?;
+        if let Ok(tenant) = self.tenant(parent).await {
+            // Should this fail, `sweep` does it when the attempt's time is over.
+            self.tenants.database().attempt_ended(&tenant, &attempt).await.map_err(infrastructure)?;
+        }
+        Ok(Step { outcome: name, reason: error })
+    }
+
+    async fn attempt(
         &self,
-        token: &str,
+        attempt: &OpenFetch,
         parent: &BlockingFetch,
         invocation: &Invocation,
-    ) -> Result<&'static str, StepError> {
+    ) -> Result<Read, StepError> {
         let tenant = self.tenant(parent).await?;
-        let database = self.tenants.database();
-        let deadline = database.fetch_attempted(&tenant, parent.parent, parent.generation).await;
-        let Some(deadline) = deadline.map_err(infrastructure)? else { return Err(FetchError::Superseded.into()) };
-        if self.clock.now() >= deadline {
-            return Err(FetchError::OutOfTime("it could not be fetched in time".to_owned()).into());
+        self.busy.mark(&parent.tenant).await.map_err(infrastructure)?;
+        let (database, now) = (self.tenants.database(), self.clock.now());
+        let time = SignedDuration::try_from(invocation.deadline().remaining()).unwrap_or(LONGEST_ATTEMPT);
+        let busy_until = now.saturating_add(time.min(LONGEST_ATTEMPT)).unwrap_or(now);
+        let deadline = database.attempt_begins(&tenant, attempt, busy_until).await.map_err(infrastructure)?;
+        match deadline {
+            None => return Err(FetchError::Superseded.into()),
+            Some(deadline) if now >= deadline => {
+                return Err(FetchError::OutOfTime("it could not be fetched in time".to_owned()).into());
+            }
+            Some(_) => {}
         }
         let record = match self.read(&tenant, parent, invocation).await? {
-            Read::Found(record) => record,
-            Read::Throttled(pause) => return self.pause(token, pause).await,
+            Answer::Found(record) => record,
+            Answer::Throttled(pause) => return Ok(Read::Throttled(pause)),
         };
-        let kept = database.keep_token(&tenant, parent.parent, parent.generation, token).await;
-        if !kept.map_err(infrastructure)? {
-            return Err(FetchError::Superseded.into());
-        }
         self.feed(parent, record).await?;
-        Ok("fed in")
+        database.attempt_fed(&tenant, attempt).await.map_err(infrastructure)?;
+        Ok(Read::Found)
     }
 
     async fn tenant(&self, parent: &BlockingFetch) -> Result<Tenant, StepError> {
@@ -130,7 +163,7 @@ impl Fetch {
         }
     }
 
-    async fn read(&self, tenant: &Tenant, parent: &BlockingFetch, invocation: &Invocation) -> Result<Read, StepError> {
+    async fn read(&self, tenant: &Tenant, parent: &BlockingFetch, invocation: &Invocation) -> Result<Answer, StepError> {
         let configured = tenant.configuration().connections.get(&parent.connection).ok_or_else(|| {
             FetchError::Invalid(format!("the connection {} is not in the running configuration", parent.connection))
         })?;
@@ -143,7 +176,7 @@ impl Fetch {
             ReadOutcome::Failed(failure) => {
                 let words = failure.fingerprint;
                 return match failure.class {
-                    FailureClass::Throttle { retry_after } => Ok(Read::Throttled(retry_after.unwrap_or(PAUSE))),
+                    FailureClass::Throttle { retry_after } => Ok(Answer::Throttled(retry_after.unwrap_or(PAUSE))),
                     FailureClass::Retry => Err(FetchError::Unavailable(words).into()),
                     FailureClass::Reauthenticate => Err(FetchError::Forbidden(words).into()),
                     FailureClass::Gone => Err(FetchError::NotFound(words).into()),
@@ -162,15 +195,7 @@ impl Fetch {
         }
         let record = identified.record.unwrap_or(record);
         let record = RawValue::from_string(record).map_err(|_| FetchError::Invalid("it is not JSON".to_owned()))?;
-        Ok(Read::Found(record))
-    }
-
-    /// Ends the task: the state machine waits, and begins anew.
-    async fn pause(&self, token: &str, pause: Duration) -> Result<&'static str, StepError> {
-        let retry_after_seconds = self.time_scale.scale(pause).as_secs().max(1);
-        let cause = serde_json::to_string(&Pause { retry_after_seconds }).map_err(infrastructure)?;
-        self.blocking_fetch.fail(token, THROTTLED, &cause).await.map_err(infrastructure)?;
-        Ok("throttled")
+        Ok(Answer::Found(record))
     }
 
     async fn feed(&self, parent: &BlockingFetch, record: Box<RawValue>) -> Result<(), StepError> {
@@ -190,7 +215,18 @@ impl Fetch {
     }
 }
 
+/// What came of a step.
+pub(crate) struct Step {
+    pub(crate) outcome: &'static str,
+    pub(crate) reason: Option<String>,
+}
+
 enum Read {
+    Found,
+    Throttled(Duration),
+}
+
+enum Answer {
     Found(Box<RawValue>),
     Throttled(Duration),
 }

@@ -2,6 +2,7 @@
 
 use fetch::Fetch;
 use fluxnex_cloud::aws::Clients;
+use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::SystemClock;
 use fluxnex_connect::Engine;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
                 inbound_gateway: settings.url("INBOUND_GATEWAY_URL")?,
             },
             queues: clients.queues(),
+            busy: BusyMarker::new(clients.control(settings.text("CONTROL_TABLE")?), clock.clone()),
             blocking_fetch: clients.workflows(settings.text("BLOCKING_FETCH_ARN")?),
             clock,
             time_scale: settings.time_scale()?,

@@ -119,7 +119,8 @@ impl Sweep {
         Ok(())
     }
 
-    /// Answers the fetches of which whoever should have answered died, and those whose time is over.
+    /// Answers the fetches of which whoever should have answered died, and those whose time is over: a
+    /// token that nobody waits for any more does no harm.
     async fn answer_fetches(&self, tenant: &Tenant, stranded: &Stranded, now: Timestamp) -> Result<(), BoxError> {
         let database = self.tenants.database();
         for fetch in &stranded.needless {
@@ -134,6 +135,13 @@ impl Sweep {
                 self.blocking_fetch.fail(token, error.name(), &error.to_string()).await?;
             }
             database.end_fetch(tenant, fetch, FetchEnd::Failed(&error.to_string()), now).await?;
+        }
+        for fetch in &stranded.died {
+            let error = FetchError::Unavailable("the attempt died".to_owned());
+            if let Some(token) = &fetch.token {
+                self.blocking_fetch.fail(token, error.name(), &error.to_string()).await?;
+            }
+            database.attempt_ended(tenant, fetch).await?;
         }
         Ok(())
     }

@@ -83,6 +83,10 @@ export class Aurora extends Construct implements Database {
     };
   }
 
+  callsOut(): Use {
+    return { placement: this.network.functions };
+  }
+
   private makeCluster(): rds.DatabaseCluster {
     const { options, settings } = this.props;
     const { profile } = options;

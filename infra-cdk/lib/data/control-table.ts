@@ -1,4 +1,4 @@
-// The control table: token buckets, breakers, leases, idempotency keys and "this tenant has work" markers.
+// The control table: published settings, progress of polls, and "this tenant has work" markers.
 import { RemovalPolicy, aws_dynamodb as dynamodb, aws_iam as iam } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import type { Use } from '../functions/use';
@@ -25,6 +25,11 @@ export class ControlTable extends Construct {
   /** The function reads single items. */
   reads(): Use {
     return this.use(['dynamodb:GetItem']);
+  }
+
+  /** The function reads single items, and replaces them: settings of polls, and how far they are. */
+  keepsProgress(): Use {
+    return this.use(['dynamodb:GetItem', 'dynamodb:PutItem']);
   }
 
   /** The function reads and writes items. */

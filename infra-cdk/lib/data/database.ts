@@ -9,6 +9,8 @@ import { Aurora } from './aurora';
 export interface Database {
   /** The function logs in to the database. */
   connects(): Use;
+  /** The function calls applications from the addresses that functions with the database call from. */
+  callsOut(): Use;
 }
 
 /** The database of the profile: Aurora in a network of its own, or one that somebody else runs. */
@@ -46,5 +48,10 @@ class ExternalDatabase extends Construct implements Database {
         }),
       ],
     };
+  }
+
+  /** There is no network of the database's own. */
+  callsOut(): Use {
+    return {};
   }
 }

@@ -1,8 +1,10 @@
 // The functions there are: one crate, one zip and one role each.
 export const FUNCTION_NAMES = [
   'ingest',
+  'poll',
   'replicate',
   'normalise',
+  'fetch',
   'route',
   'deliver',
   'sweep',

@@ -13,6 +13,7 @@ export interface QueuesProps {
 }
 
 export class Queues extends Construct {
+  readonly fetchRequest: StageQueue;
   readonly inboundGateway: StageQueue;
   readonly sourceReplica: StageQueue;
   readonly normalised: StageQueue;
@@ -28,6 +29,8 @@ export class Queues extends Construct {
     const queue = (name: string, consumer: FunctionName, more: Partial<StageQueueProps> = {}): StageQueue =>
       new StageQueue(this, { profile, name, consumer, ...more });
 
+    // Polls are few, and each takes seconds: gathering them for larger batches would save nothing and cost time.
+    this.fetchRequest = queue('fetch-request', 'poll');
     this.inboundGateway = queue('inbound-gateway', 'replicate', {
       ...bulk,
       maxReceiveCount: 10,
@@ -45,6 +48,7 @@ export class Queues extends Construct {
   /** Every dead-letter queue invokes the function. */
   deadLettersInvoke(): Use[] {
     const queues = [
+      this.fetchRequest,
       this.inboundGateway,
       this.sourceReplica,
       this.normalised,

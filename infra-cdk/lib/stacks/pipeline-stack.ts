@@ -6,8 +6,10 @@ import type { FunctionName } from '../functions/catalogue';
 import { StageFunction } from '../functions/stage-function';
 import type { Use } from '../functions/use';
 import type { Options } from '../options';
+import { BlockingFetch } from '../pipeline/blocking-fetch';
 import { migratesTenants } from '../pipeline/migrate-calls';
 import { Migrations } from '../pipeline/migrations';
+import { PollSchedules } from '../pipeline/poll-schedules';
 import { everyMinute } from '../pipeline/schedule';
 import { targetConnectors } from '../queues/connectors';
 import { Queues } from '../queues/queues';
@@ -23,6 +25,8 @@ export class PipelineStack extends Stack {
     const { control, payloads, database } = data;
     const queues = new Queues(this, 'Queues', { profile, targets: targetConnectors(options.connectors) });
     const connections = new ConnectionSecrets(this, 'Connections', profile);
+    const schedules = new PollSchedules(this, 'PollSchedules', profile, queues.fetchRequest);
+    const blockingFetch = new BlockingFetch(this, 'BlockingFetch', profile);
     const stage = (name: FunctionName, ...uses: Use[]) => new StageFunction(this, { options, name, uses });
 
     // The schema first: functions that use the database come after it, at each deployment.
@@ -43,6 +47,19 @@ export class PipelineStack extends Stack {
       connections.reads(),
     );
 
+    stage(
+      'poll',
+      // Sources with a list of allowed addresses see the same ones as from `fetch` and `deliver`.
+      database.callsOut(),
+      queues.fetchRequest.invokes(),
+      queues.fetchRequest.sends(),
+      queues.inboundGateway.sends(),
+      queues.notificationDelivery.sends(),
+      payloads.stores(),
+      control.keepsProgress(),
+      connections.rotates(),
+    );
+
     // L2
     storing(
       'replicate',
@@ -61,7 +78,19 @@ export class PipelineStack extends Stack {
       queues.normalised.sends(),
       queues.notificationDelivery.sends(),
       control.writes(),
+      blockingFetch.starts(),
+      blockingFetch.answers(),
     );
+    const fetch = storing(
+      'fetch',
+      queues.inboundGateway.sends(),
+      queues.notificationDelivery.sends(),
+      payloads.stores(),
+      connections.rotates(),
+      control.writes(),
+      blockingFetch.answers(),
+    );
+    blockingFetch.doneBy(fetch);
 
     // L4
     storing(
@@ -90,6 +119,7 @@ export class PipelineStack extends Stack {
       'sweep',
       queues.sweepTenant.invokes(),
       ...queues.deadLettersInvoke(),
+      queues.fetchRequest.sends(),
       queues.inboundGateway.sends(),
       queues.sourceReplica.sends(),
       queues.normalised.sends(),
@@ -98,10 +128,11 @@ export class PipelineStack extends Stack {
       queues.sweepTenant.sends(),
       queues.notificationDelivery.sends(),
       control.writes(),
+      blockingFetch.answers(),
     );
     everyMinute(this, 'EveryMinute', profile, sweep);
 
     // Management
-    this.api = storing('api', control.writes(), migratesTenants(migrate));
+    this.api = storing('api', control.writes(), schedules.manages(), migratesTenants(migrate));
   }
 }

@@ -1,6 +1,6 @@
 //! Blocking fetches: one for each missing parent, however many records wait for it.
 //!
-//! A fetch is *open* (wanted, started, fetching) until the parent is stored, or cannot be had. Whoever
+//! A fetch is *open* (wanted, started, fetching, fed) until the parent is stored, or cannot be had. Whoever
 //! changes an open one names its generation and the token that it saw, so that what happened meanwhile
 //! is never overwritten.
 
@@ -15,7 +15,7 @@ use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 /// States in which a fetch is open.
-pub(crate) const OPEN: &str = "('wanted', 'started', 'fetching')";
+pub(crate) const OPEN: &str = "('wanted', 'started', 'fetching', 'fed')";
 
 /// A fetch whose time to start has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct OpenFetch {
     pub parent: CanonicalId,
     /// Counts the executions for this parent.
     pub generation: i32,
-    /// What ends the state machine's task; nothing before `fetch` has fed the parent in.
+    /// What ends the state machine's task; nothing while no attempt is under way.
     pub token: Option<String>,
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn want(
              k (parent, connection, object, source_id, start_at, deadline)
          ORDER BY k.parent
          ON CONFLICT (parent_id) DO UPDATE SET generation = f.generation + 1, state = 'wanted', reason = NULL,
-             task_token = NULL, attempts = 0, started_at = excluded.started_at, start_at = excluded.start_at,
+             task_token = NULL, busy_until = NULL, attempts = 0, started_at = excluded.started_at, start_at = excluded.start_at,
              woken_at = excluded.woken_at, deadline = excluded.deadline, finished_at = NULL
              WHERE f.state IN ('stored', 'failed')
          RETURNING f.parent_id",
@@ -160,51 +160,66 @@ impl Database {
         self.query(&sql, &parameters).await.map(drop)
     }
 
-    /// Counts an attempt of an open fetch; gives its deadline. Nothing: nobody needs it any more.
+    /// Notes that an attempt of an open fetch begins: the token that ends the state machine's task, and
+    /// until when the attempt may take. So the token is stored before the parent is fed in, and whoever
+    /// finds that the attempt died can answer it. Gives the fetch's deadline; nothing: nobody needs it
+    /// any more.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn fetch_attempted(
+    pub async fn attempt_begins(
         &self,
         tenant: &Tenant,
-        parent: CanonicalId,
-        generation: i32,
+        attempt: &OpenFetch,
+        busy_until: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let sql = format!(
-            "UPDATE {}.dependency_fetches SET attempts = attempts + 1,
-                 state = CASE WHEN state = 'wanted' THEN 'started' ELSE state END
+            "UPDATE {}.dependency_fetches
+             SET attempts = attempts + 1, state = 'fetching', task_token = $4, busy_until = $5
              WHERE tenant = $1 AND parent_id = $2 AND generation = $3 AND state IN {OPEN} RETURNING deadline",
             tenant.schema()
         );
-        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&tenant.id.as_str(), Type::TEXT), (&parent.0, Type::UUID), (&generation, Type::INT4)];
+        let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&tenant.id.as_str(), Type::TEXT),
+            (&attempt.parent.0, Type::UUID),
+            (&attempt.generation, Type::INT4),
+            (&attempt.token, Type::TEXT),
+            (&busy_until, Type::TIMESTAMPTZ),
+        ];
         Ok(self.query(&sql, &parameters).await?.first().map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Keeps the token that ends the state machine's task, before the parent is fed in. Answers
-    /// whether the fetch is still open.
+    /// Notes that an attempt fed the parent in: from here on its own messages carry it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn keep_token(
-        &self,
-        tenant: &Tenant,
-        parent: CanonicalId,
-        generation: i32,
-        token: &str,
-    ) -> Result<bool, StoreError> {
+    pub async fn attempt_fed(&self, tenant: &Tenant, attempt: &OpenFetch) -> Result<(), StoreError> {
+        self.attempt_is(tenant, attempt, "state = 'fed'").await
+    }
+
+    /// Notes that an attempt ended without the parent, after its token was answered: the state machine
+    /// has it again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn attempt_ended(&self, tenant: &Tenant, attempt: &OpenFetch) -> Result<(), StoreError> {
+        self.attempt_is(tenant, attempt, "state = 'started', task_token = NULL, busy_until = NULL").await
+    }
+
+    async fn attempt_is(&self, tenant: &Tenant, attempt: &OpenFetch, what: &str) -> Result<(), StoreError> {
         let sql = format!(
-            "UPDATE {}.dependency_fetches SET task_token = $4, state = 'fetching'
-             WHERE tenant = $1 AND parent_id = $2 AND generation = $3 AND state IN {OPEN} RETURNING parent_id",
+            "UPDATE {}.dependency_fetches SET {what}
+             WHERE tenant = $1 AND parent_id = $2 AND generation = $3 AND task_token IS NOT DISTINCT FROM $4
+               AND state IN ('fetching', 'fed')",
             tenant.schema()
         );
         let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
             (&tenant.id.as_str(), Type::TEXT),
-            (&parent.0, Type::UUID),
-            (&generation, Type::INT4),
-            (&token, Type::TEXT),
+            (&attempt.parent.0, Type::UUID),
+            (&attempt.generation, Type::INT4),
+            (&attempt.token, Type::TEXT),
         ];
-        Ok(!self.query(&sql, &parameters).await?.is_empty())
+        self.query(&sql, &parameters).await.map(drop)
     }
 
     /// The open fetches of these records.
@@ -243,7 +258,7 @@ impl Database {
             FetchEnd::Failed(reason) => ("failed", Some(reason)),
         };
         let sql = format!(
-            "UPDATE {}.dependency_fetches SET state = $5, reason = $6, task_token = NULL, finished_at = $7
+            "UPDATE {}.dependency_fetches SET state = $5, reason = $6, task_token = NULL, busy_until = NULL, finished_at = $7
              WHERE tenant = $1 AND parent_id = $2 AND generation = $3 AND task_token IS NOT DISTINCT FROM $4
                AND state IN {OPEN} RETURNING parent_id",
             tenant.schema()
@@ -303,7 +318,7 @@ impl Database {
         let parameters: [(&(dyn ToSql + Sync), Type); 3] =
             [(&tenant.id.as_str(), Type::TEXT), (&ids, Type::UUID_ARRAY), (&since, Type::TIMESTAMPTZ)];
         let rows = self.query(&sql, &parameters).await?;
-        Ok(rows.iter().map(|row| Ok((CanonicalId(row.try_get(0)?), row.try_get(1)?))).collect::<Result<_, StoreError>>()?)
+        rows.iter().map(|row| Ok((CanonicalId(row.try_get(0)?), row.try_get(1)?))).collect()
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Stranded {
     pub needless: Vec<OpenFetch>,
     /// Fetches whose time is over.
     pub expired: Vec<OpenFetch>,
+    /// Fetches of which an attempt died: the state machine still waits for its token.
+    pub died: Vec<OpenFetch>,
     /// Whether the tenant has work that is not finished, due or not.
     pub has_work: bool,
 }
@@ -43,6 +45,8 @@ pub struct UntoldFailure {
     pub reason: String,
 }
 
+/// How long the state machine may take until its first attempt begins, besides the idle time of sweep.
+const UNATTENDED: SignedDuration = SignedDuration::from_mins(5);
 /// Somewhat longer than the hour between two rounds over all tenants.
 const FULL_ROUND: SignedDuration = SignedDuration::from_mins(70);
 
@@ -81,6 +85,23 @@ impl Database {
              RETURNING i.connection, i.object, i.source_id, i.event"
         );
         let mut records = self.query(&sql, &parameters).await?;
+        // The state machine got it, and nothing came of that: it gets it once more, under another name.
+        let sql = format!(
+            "UPDATE {schema}.dependency_fetches f
+             SET state = 'wanted', generation = f.generation + 1, start_at = $2, woken_at = $2
+             FROM (SELECT f.parent_id FROM {schema}.dependency_fetches f
+                   WHERE f.tenant = $1 AND f.state = 'started' AND f.attempts = 0 AND f.woken_at < $3
+                   ORDER BY f.woken_at LIMIT $4 FOR UPDATE SKIP LOCKED) k
+             WHERE f.parent_id = k.parent_id"
+        );
+        let long_ago = idle_since - UNATTENDED;
+        let unattended: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&tenant.id.as_str(), Type::TEXT),
+            (&now, Type::TIMESTAMPTZ),
+            (&long_ago, Type::TIMESTAMPTZ),
+            (&limit, Type::INT8),
+        ];
+        self.query(&sql, &unattended).await?;
         // A parent that is to be fetched, and nobody started it: one of those who wait for it does.
         let sql = format!(
             "UPDATE {schema}.dependency_fetches f SET woken_at = $2
@@ -111,6 +132,16 @@ impl Database {
             let list = if row.try_get(3)? { &mut expired } else { &mut needless };
             list.push(fetches::open(&row)?);
         }
+        // A parent that waits for its own parents is on its way all the same.
+        let sql = format!(
+            "SELECT f.parent_id, f.generation, f.task_token FROM {schema}.dependency_fetches f
+             WHERE f.tenant = $1 AND ((f.state = 'fetching' AND f.busy_until < $2) OR (f.state = 'fed' AND f.busy_until < $3
+                   AND NOT EXISTS (
+                       SELECT 1 FROM {schema}.waiting_records w
+                       WHERE w.connection = f.connection AND w.object = f.object AND w.source_id = f.source_id)))
+             ORDER BY f.busy_until LIMIT $4"
+        );
+        let died = self.query(&sql, &parameters).await?.iter().map(fetches::open).collect::<Result<_, _>>()?;
         // Only heads: what stands behind another one is woken by it.
         let sql = format!(
             "UPDATE {schema}.deliveries d SET woken_at = $2, blocked_on = NULL
@@ -145,7 +176,7 @@ impl Database {
                             OR d.state = 'sending' OR d.untold))
                  OR EXISTS (
                      SELECT 1 FROM {schema}.dependency_fetches f WHERE f.tenant = $1 AND f.state IN {OPEN}
-                       AND (f.state = 'wanted' OR f.deadline <= $2))"
+                       AND (f.state <> 'started' OR f.attempts = 0 OR f.deadline <= $2))"
         );
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&tenant.id.as_str(), Type::TEXT), (&next_round, Type::TIMESTAMPTZ)];
@@ -155,6 +186,7 @@ impl Database {
             wakes: wakes.iter().map(|row| wake(tenant, row)).collect::<Result<_, _>>()?,
             needless,
             expired,
+            died,
             has_work: has_work.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(true),
         })
     }

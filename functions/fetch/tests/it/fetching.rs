@@ -1,10 +1,8 @@
 //! What a step does with what the source answers.
 
 use crate::support::Stage;
-use fetch::StepError;
 use fluxnex_cloud::queue::Queues;
 use fluxnex_cloud::twin::TaskAnswer;
-use fluxnex_core::fetch::FetchError;
 use fluxnex_core::message::InboundEvent;
 use fluxnex_lambda::Failure;
 use fluxnex_testing::{ACCOUNT, Reply, account, decoded, notice, queue};
@@ -20,7 +18,7 @@ async fn a_parent_is_fed_in_and_its_token_is_answered_when_it_is_stored() {
     let fed: Vec<InboundEvent> = decoded(&stage.setting.queues.messages(&queue("inbound-gateway")));
     assert_eq!((fed.len(), fed[0].source.as_str(), fed[0].object.as_ref().unwrap().as_str()), (1, "fetch", ACCOUNT));
     assert!(stage.setting.workflows.answer(&token).is_none(), "it waits until the parent is stored");
-    assert_eq!(stage.fetches().await, ["001A 1 fetching 1"]);
+    assert_eq!(stage.fetches().await, ["001A 1 fed 1"]);
     stage.settle().await;
     assert!(matches!(stage.setting.workflows.answer(&token), Some(TaskAnswer::Succeeded(_))));
     assert_eq!(stage.states().await, ["webhook: processing", "fetch: processing"]);
@@ -48,9 +46,7 @@ async fn a_step_that_died_after_feeding_in_is_repeated_and_does_no_harm() {
     assert!(stage.setting.workflows.answer(&second).is_some());
     assert_eq!(stage.setting.texts("SELECT version::text FROM {schema}.canonical_records").await, ["1", "1"]);
     // And once more, when all is over: nobody needs it.
-    let third = stage.setting.workflows.wait();
-    let error = stage.step(&third, &parent).await.unwrap_err();
-    assert_eq!(error.kind(), "Superseded");
+    assert_eq!(stage.refused(&parent).await.0, "Superseded");
 }
 
 #[tokio::test]
@@ -112,38 +108,34 @@ async fn refusals_have_the_names_that_the_state_machine_knows() {
         (Reply::Reset, "Unavailable"),
     ] {
         stage.source_says(reply);
-        let token = stage.setting.workflows.wait();
-        let error = stage.step(&token, &parent).await.unwrap_err();
-        assert_eq!(error.kind(), name, "{error}");
-        assert!(!error.words().contains("marked"), "{error}");
+        let (error, words) = stage.refused(&parent).await;
+        assert_eq!(error, name, "{words}");
+        assert!(!words.is_empty() && !words.contains("marked"), "{words}");
         assert_eq!(stage.setting.count("inbound-gateway"), 0);
     }
-    assert_eq!(stage.fetches().await[0].split(' ').nth(2), Some("started"));
+    assert_eq!(stage.fetches().await, ["001A 1 started 8"], "the state machine has it");
 }
 
 #[tokio::test]
 async fn a_source_that_throttles_is_left_in_peace_for_as_long_as_it_asks() {
     let stage = Stage::new().await;
     let parent = stage.waiting("a0XA", "001A").await;
-    stage.source_says(Reply::Answer(429, vec![("retry-after".to_owned(), "17".to_owned())], "[]".to_owned()));
+    stage.source_says(Reply::Answer(429, vec![("retry-after".to_owned(), "45".to_owned())], "[]".to_owned()));
     let token = stage.setting.workflows.wait();
-    assert_eq!(stage.step(&token, &parent).await.unwrap(), json!({"outcome": "throttled"}));
+    assert_eq!(stage.step(&token, &parent).await.unwrap(), json!({"outcome": "Throttled"}));
     let Some(TaskAnswer::Failed { error, cause }) = stage.setting.workflows.answer(&token) else { panic!() };
-    assert_eq!((error.as_str(), cause.as_str()), ("Throttled", r#"{"retry_after_seconds":17}"#));
+    assert_eq!((error.as_str(), cause.as_str()), ("Throttled", r#"{"retry_after_seconds":45}"#));
 }
 
 #[tokio::test]
 async fn what_is_of_an_older_execution_or_too_late_changes_nothing() {
     let stage = Stage::new().await;
     let mut parent = stage.waiting("a0XA", "001A").await;
-    let token = stage.setting.workflows.wait();
     parent.generation = 7;
-    assert_eq!(stage.step(&token, &parent).await.unwrap_err().kind(), "Superseded");
+    assert_eq!(stage.refused(&parent).await.0, "Superseded");
     parent.generation = 1;
     stage.setting.clock.advance(std::time::Duration::from_secs(25 * 3600));
-    let error = stage.step(&token, &parent).await.unwrap_err();
-    assert!(matches!(error, StepError::Fetch(FetchError::OutOfTime(_))), "{error}");
-    parent.connection = fluxnex_core::ids::ConnectionId::parse("gone").unwrap();
+    assert_eq!(stage.refused(&parent).await.0, "OutOfTime");
     assert!(stage.setting.target.requests().is_empty());
 }
 
@@ -153,9 +145,12 @@ async fn our_own_trouble_is_tried_again() {
     let parent = stage.waiting("a0XA", "001A").await;
     stage.source_has(&account("001A", "Ada", 1));
     stage.setting.queues.set_silent(&queue("inbound-gateway"), true);
-    let token = stage.setting.workflows.wait();
-    assert_eq!(stage.step(&token, &parent).await.unwrap_err().kind(), "Unavailable");
+    assert_eq!(stage.refused(&parent).await.0, "Unavailable");
     let mut stranger = parent.clone();
     stranger.tenant = fluxnex_core::ids::TenantId::parse("nobody_knows_me").unwrap();
-    assert_eq!(stage.step(&token, &stranger).await.unwrap_err().kind(), "Invalid");
+    assert_eq!(stage.refused(&stranger).await.0, "Invalid");
+    // Not even the token can be answered: the state machine sees a function that failed.
+    stage.setting.workflows.set_silent(true);
+    let error = stage.step("token", &parent).await.unwrap_err();
+    assert_eq!(error.kind(), "Unavailable");
 }

@@ -2,6 +2,7 @@
 
 use fetch::{Fetch, StepError};
 use fluxnex_cloud::queue::OutgoingMessage;
+use fluxnex_cloud::twin::TaskAnswer;
 use fluxnex_core::fetch::{BlockingFetch, FetchTask, TaskError};
 use fluxnex_lambda::inbound::Inbound;
 use fluxnex_lambda::{Deadline, Invocation, TimeScale};
@@ -31,6 +32,7 @@ impl Stage {
             engine: setting.engine(),
             inbound,
             queues: setting.queues.clone(),
+            busy: setting.busy(),
             blocking_fetch: setting.workflows.clone(),
             clock: setting.clock.clone(),
             time_scale: TimeScale::REAL,
@@ -92,6 +94,16 @@ impl Stage {
             }
             let handle = async |works: &[_]| self.normalise.handle(works).await;
             assert!(run(&queue("source-replica"), &changed, handle).await.is_empty());
+        }
+    }
+
+    /// One step of the state machine that does not get the parent: the name of the error, and its words.
+    pub(crate) async fn refused(&self, parent: &BlockingFetch) -> (String, String) {
+        let token = self.setting.workflows.wait();
+        self.step(&token, parent).await.unwrap();
+        match self.setting.workflows.answer(&token) {
+            Some(TaskAnswer::Failed { error, cause }) => (error, cause),
+            other => panic!("{other:?}"),
         }
     }
 

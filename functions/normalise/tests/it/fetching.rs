@@ -5,6 +5,7 @@ use fluxnex_cloud::twin::TaskAnswer;
 use fluxnex_core::canonical::canonical_id;
 use fluxnex_core::fetch::BlockingFetch;
 use fluxnex_core::ids::{CanonicalId, ConnectionId, ObjectName, SourceId};
+use fluxnex_store::OpenFetch;
 use fluxnex_testing::{ACCOUNT, INVOICE, account, invoice, notice};
 use serde_json::json;
 
@@ -31,8 +32,10 @@ impl Stage {
     async fn token(&self, fetch: &BlockingFetch) -> String {
         let token = self.setting.workflows.wait();
         let tenant = self.setting.tenants().get(&self.setting.tenant, jiff::Timestamp::now()).await.unwrap();
-        let kept = self.setting.database.keep_token(&tenant, fetch.parent, fetch.generation, &token).await.unwrap();
-        assert!(kept);
+        let attempt = OpenFetch { parent: fetch.parent, generation: fetch.generation, token: Some(token.clone()) };
+        let database = &self.setting.database;
+        assert!(database.attempt_begins(&tenant, &attempt, jiff::Timestamp::MAX).await.unwrap().is_some());
+        database.attempt_fed(&tenant, &attempt).await.unwrap();
         token
     }
 }

@@ -1,6 +1,7 @@
 //! Fetches of missing parents: not started, not answered, or out of time.
 
 use crate::support::Stage;
+use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::twin::TaskAnswer;
 use fluxnex_core::message::RecordChanged;
 use fluxnex_testing::{ACCOUNT, INVOICE, account, decoded, invoice, notice};
@@ -22,8 +23,8 @@ async fn waiting() -> Stage {
 /// The fetch fed its parent in, under this token.
 async fn with_token(stage: &Stage) -> String {
     let token = stage.setting.workflows.wait();
-    let sql = format!("UPDATE {{schema}}.dependency_fetches SET task_token = '{token}', state = 'fetching' RETURNING state");
-    assert_eq!(stage.setting.texts(&sql).await, ["fetching"]);
+    let sql = format!("UPDATE {{schema}}.dependency_fetches SET task_token = '{token}', state = 'fed' RETURNING state");
+    assert_eq!(stage.setting.texts(&sql).await, ["fed"]);
     token
 }
 
@@ -83,5 +84,43 @@ async fn a_fetch_that_nobody_waits_for_is_forgotten_in_time() {
     stage.wait(101 * 24 * 3600);
     assert!(stage.tenant().await);
     assert!(fetches(&stage).await.is_empty());
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_died_is_answered_so_that_another_one_is_made() {
+    let stage = waiting().await;
+    let token = stage.setting.workflows.wait();
+    let until = stage.setting.clock.now() + jiff::SignedDuration::from_secs(100);
+    let sql = format!(
+        "UPDATE {{schema}}.dependency_fetches SET task_token = '{token}', state = 'fetching', attempts = 1,
+             busy_until = '{until}' RETURNING state"
+    );
+    stage.setting.texts(&sql).await;
+    stage.wait(70);
+    assert!(stage.tenant().await);
+    assert!(stage.setting.workflows.answer(&token).is_none(), "it may still be at it");
+    stage.wait(40);
+    assert!(stage.tenant().await);
+    let Some(TaskAnswer::Failed { error, .. }) = stage.setting.workflows.answer(&token) else { panic!() };
+    assert_eq!((error.as_str(), fetches(&stage).await), ("Unavailable", vec!["001A started".to_owned()]));
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn an_execution_of_which_nothing_came_is_started_anew() {
+    let stage = waiting().await;
+    stage.wait(70);
+    assert!(stage.tenant().await);
+    let again = stage.setting.take("source-replica");
+    stage.normalised(&again).await;
+    stage.wait(7 * 60);
+    assert!(stage.tenant().await);
+    stage.wait(70);
+    assert!(stage.tenant().await);
+    let again = stage.setting.take("source-replica");
+    stage.normalised(&again).await;
+    let names: Vec<String> = stage.setting.workflows.executions().into_iter().map(|(name, _)| name).collect();
+    assert!(names.len() == 2 && names[0] != names[1], "{names:?}");
     stage.end().await;
 }
