@@ -116,7 +116,15 @@ fn read(request: ApiGatewayV2httpRequest) -> Result<Bundle, Problem> {
     if body.len() > LARGEST_BUNDLE_BYTES {
         return Err(Problem::of_status(413).detail(format!("a bundle has at most {LARGEST_BUNDLE_BYTES} bytes")));
     }
-    serde_json::from_str(&body).map_err(|error| invalid(vec![error.to_string()]))
+    let mut document = serde_json::Deserializer::from_str(&body);
+    // The error says where: the fields that lead there.
+    let bundle = serde_path_to_error::deserialize(&mut document).map_err(|error| {
+        let at = error.path().to_string();
+        let reason = error.into_inner();
+        invalid(vec![if at == "." { reason.to_string() } else { format!("{at}: {reason}") }])
+    })?;
+    document.end().map_err(|error| invalid(vec![error.to_string()]))?;
+    Ok(bundle)
 }
 
 /// The manifests of the bundle's connections, as they are built in now.

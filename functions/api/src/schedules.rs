@@ -68,7 +68,7 @@ fn schedules(configuration: &Configuration) -> Result<BTreeMap<String, Schedule>
             let schedule = Schedule {
                 name: name.clone(),
                 description,
-                expression: poll.schedule.to_string(),
+                expression: poll.schedule.clone(),
                 timezone: poll.timezone.clone(),
                 input: serde_json::to_string(&request)?,
             };

@@ -30,7 +30,7 @@ async fn each_object_gets_a_schedule_and_poll_learns_how_to_ask() {
     assert_eq!(settings.manifest.connector.as_str(), "revenova");
     let schedules = stage.setting.schedules.schedules();
     assert_eq!(schedules.len(), 2);
-    let cron = schedules.iter().find(|schedule| schedule.expression.starts_with("cron")).unwrap();
+    let cron = schedules.iter().find(|schedule| schedule.expression.is_cron()).unwrap();
     assert_eq!(cron.timezone.as_deref(), Some("Europe/Berlin"));
     let tenant = stage.setting.tenant.as_str();
     let input: Value = serde_json::from_str(&cron.input).unwrap();
@@ -71,11 +71,12 @@ async fn polls_that_cannot_be_are_refused() {
     let stage = Stage::new().await;
     for (polls, place) in [
         (json!({"Nothing": {"schedule": "rate(5 minutes)"}}), "connections.revenova.polls.Nothing"),
-        (json!({"Account": {"schedule": "every minute"}}), "rate(<number>"),
-        (json!({"Account": {"schedule": "rate(0 minutes)"}}), "whole number above 0"),
+        (json!({"Account": {"schedule": "every minute"}}), "a schedule is rate(…), cron(…)"),
+        (json!({"Account": {"schedule": "rate(0 minutes)"}}), "a number above 0"),
         (json!({"Account": {"schedule": "cron(* * * * *)"}}), "six fields"),
+        (json!({"Account": {"schedule": "at(2026-11-20T13:00:00)"}}), "again and again"),
         (json!({"Account": {"schedule": "rate(5 minutes)", "timezone": "UTC"}}), "only a cron schedule"),
-        (json!({"Account": {"schedule": "rate(5 minutes)", "since": "yesterday"}}), "since"),
+        (json!({"Account": {"schedule": "rate(5 minutes)", "since": "yesterday"}}), "connections.revenova.polls.Account.since"),
         (json!({"Account": {"schedule": "rate(5 minutes)", "colour": 1}}), "colour"),
     ] {
         let mut bundle = stage.bundle();

@@ -63,7 +63,7 @@ impl EventBridgeSchedules {
             .group_name(&self.target.group)
             .name(&schedule.name)
             .description(&schedule.description)
-            .schedule_expression(&schedule.expression)
+            .schedule_expression(schedule.expression.as_str())
             .set_schedule_expression_timezone(schedule.timezone.clone())
             .flexible_time_window(window()?)
             .target(self.target(schedule)?);
@@ -77,7 +77,7 @@ impl EventBridgeSchedules {
             .group_name(&self.target.group)
             .name(&schedule.name)
             .description(&schedule.description)
-            .schedule_expression(&schedule.expression)
+            .schedule_expression(schedule.expression.as_str())
             .set_schedule_expression_timezone(schedule.timezone.clone())
             .flexible_time_window(window()?)
             .target(self.target(schedule)?);

@@ -6,6 +6,7 @@ use fluxnex_cloud::aws::{Clients, ScheduleTarget};
 use fluxnex_cloud::conformance;
 use fluxnex_cloud::conformance::schedules::ScheduleWorld;
 use fluxnex_cloud::schedules::{Schedule, ScheduleError, Schedules};
+use fluxnex_core::bundle;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl ScheduleWorld for EmulatedSchedules {
         Some(Schedule {
             name: found.name.unwrap(),
             description: found.description.unwrap_or_default(),
-            expression: found.schedule_expression.unwrap(),
+            expression: bundle::Schedule::parse(found.schedule_expression.unwrap()).unwrap(),
             // What is given none is in UTC.
             timezone: found.schedule_expression_timezone.filter(|timezone| timezone != "UTC"),
             input: found.target.unwrap().input.unwrap(),
@@ -69,7 +70,7 @@ async fn a_schedule_sends_its_input() {
     let schedule = Schedule {
         name: "once".to_owned(),
         description: String::new(),
-        expression: moment.strftime("at(%Y-%m-%dT%H:%M:%S)").to_string(),
+        expression: bundle::Schedule::parse(moment.strftime("at(%Y-%m-%dT%H:%M:%S)").to_string()).unwrap(),
         timezone: None,
         input: input.to_string(),
     };
@@ -98,7 +99,7 @@ async fn a_group_that_is_not_there_refuses() {
     let schedule = Schedule {
         name: "x".to_owned(),
         description: String::new(),
-        expression: "rate(1 minute)".to_owned(),
+        expression: bundle::Schedule::parse("rate(1 minute)").unwrap(),
         timezone: None,
         input: "{}".to_owned(),
     };

@@ -37,6 +37,9 @@ pub(super) fn connection(connection: &Connection) -> Result<(), BundleError> {
         if poll.since.is_some_and(|since| list.floor(since).is_none()) {
             return Err(BundleError::new(at, "`since` needs an object whose versions are moments"));
         }
+        if poll.schedule.is_once() {
+            return Err(BundleError::new(at, "a poll comes again and again: use rate(…) or cron(…)"));
+        }
         if poll.timezone.is_some() && !poll.schedule.is_cron() {
             return Err(BundleError::new(at, "only a cron schedule has a timezone"));
         }
