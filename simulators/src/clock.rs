@@ -22,6 +22,13 @@ pub fn salesforce_instant(instant: Timestamp) -> String {
     format!("{}.{milliseconds:03}+0000", instant.strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
+/// Writes an instant as the ERP does, an `Edm.DateTimeOffset` of three digits: UTC, `Z`.
+#[must_use]
+pub fn odata_instant(instant: Timestamp) -> String {
+    let milliseconds = instant.as_millisecond().rem_euclid(1000);
+    format!("{}.{milliseconds:03}Z", instant.strftime("%Y-%m-%dT%H:%M:%S"))
+}
+
 /// The position of a source version among the versions of its record. A text that is no
 /// instant sorts before every instant, and among its like by its characters, so that a
 /// damaged version still has one place.
@@ -43,6 +50,8 @@ mod tests {
         let instant = parse_instant(text).unwrap();
         assert_eq!(instant.to_string(), "2026-11-20T12:00:00.007Z");
         assert_eq!(salesforce_instant(instant), text);
+        assert_eq!(odata_instant(instant), "2026-11-20T12:00:00.007Z");
+        assert_eq!(parse_instant(&odata_instant(instant)), Some(instant));
     }
 
     #[test]

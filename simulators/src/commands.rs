@@ -5,6 +5,7 @@
 //! not pass as a default.
 
 mod configuration;
+mod erp;
 mod faults;
 mod scenario;
 
@@ -17,8 +18,9 @@ pub use configuration::{
     Configuration, QuickbooksClient, QuickbooksSettings, ReceiverSettings, RevenovaClient, RevenovaSettings,
     WebhookTarget,
 };
+pub use erp::{ErpChanges, ErpPlanned, ErpScenario, ErpSettings};
 pub use faults::{Fault, FaultRule, ListedFault};
-pub use scenario::{Planned, PoisonKind, Scenario, ScenarioState};
+pub use scenario::{Planned, PoisonKind, Scenario, ScenarioState, SilentChanges, SilentVersions};
 
 /// The line that the program prints when everything listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub struct Ports {
     pub revenova: u16,
     /// QuickBooks Online (HTTPS).
     pub quickbooks: u16,
+    /// The ERP (HTTPS). Who wrote the line down before there was one reads 0: any free port.
+    #[serde(default)]
+    pub erp: u16,
     /// The webhook receiver (HTTPS).
     pub receiver: u16,
     /// The control API (plain HTTP).
@@ -109,6 +114,8 @@ pub struct Counts {
     pub acknowledged: u64,
     /// Attempts to send one.
     pub attempts: u64,
+    /// Versions that nobody announced and that a poll has to find, by application.
+    pub silent_versions: BTreeMap<String, u64>,
     /// Effects by application and entity, such as `quickbooks.Invoice.created`.
     pub effects: BTreeMap<String, u64>,
     /// Requests by application and status, such as `quickbooks.200`; `none` without answer.
@@ -136,6 +143,9 @@ mod tests {
     #[test]
     fn mistyped_commands_are_refused() {
         assert!(serde_json::from_str::<Scenario>(r#"{"invoice":5}"#).is_err());
+        assert!(serde_json::from_str::<ErpScenario>(r#"{"invoice":5}"#).is_err());
+        assert!(serde_json::from_str::<ErpChanges>(r#"{"shares":0.5}"#).is_err());
+        assert!(serde_json::from_str::<SilentChanges>(r#"{"seed":5}"#).is_err());
         assert!(serde_json::from_str::<Configuration>(r#"{"revenova":{"webhok":{}}}"#).is_err());
         for rule in [
             r#"{"app":"quickbooks","fault":{"kind":"fire"}}"#,
@@ -148,6 +158,7 @@ mod tests {
 
     #[test]
     fn a_scenario_without_fields_is_the_default() {
+        assert_eq!(serde_json::from_str::<ErpScenario>("{}").unwrap(), ErpScenario::default());
         assert_eq!(serde_json::from_str::<Scenario>("{}").unwrap(), Scenario::default());
         assert_eq!(Scenario::default().start.to_string(), "2026-11-20T12:00:00Z");
     }

@@ -12,11 +12,13 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum App {
-    /// A transport-management system on Salesforce: the source.
+    /// A transport-management system on Salesforce: a source with webhooks.
     Revenova,
+    /// A legacy ERP with an OData service: a source that nobody but a poll hears of.
+    Erp,
     /// QuickBooks Online: a target.
     Quickbooks,
-    /// The receiver of webhooks (notifications, and flows that end in a webhook).
+    /// The receiver of webhooks: notifications, and a target for flows that end in a webhook.
     Receiver,
 }
 
@@ -26,6 +28,7 @@ impl App {
     pub fn name(self) -> &'static str {
         match self {
             App::Revenova => "revenova",
+            App::Erp => "erp",
             App::Quickbooks => "quickbooks",
             App::Receiver => "receiver",
         }
@@ -58,12 +61,26 @@ pub struct SourceVersion {
     pub object: String,
     /// The record's id at the source.
     pub record_id: String,
-    /// Revenova's `SystemModstamp`: later versions of a record have later ones.
+    /// Revenova's `SystemModstamp`, the ERP's `ModifiedAt`: later versions of a record have later ones.
     pub version: String,
+    /// Who is to bring it to FluxNex.
+    pub channel: Channel,
     /// The whole record.
     pub content: Arc<Value>,
     /// When the source had it.
     pub at: i64,
+}
+
+/// Who is to bring a version to FluxNex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A webhook announces it.
+    Webhook,
+    /// Nobody announces it: a poll has to find it.
+    Poll,
+    /// Nobody does, and no poll has to: it comes only if another record needs it.
+    Need,
 }
 
 /// Why a webhook was sent.
@@ -116,6 +133,8 @@ pub struct SentWebhook {
 /// The record that a target's record says it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourceReference {
+    /// The source.
+    pub app: App,
     /// The record's id at the source.
     pub record_id: String,
     /// The source version.
@@ -123,16 +142,17 @@ pub struct SourceReference {
 }
 
 impl SourceReference {
-    /// Reads `Revenova <Id> @ <SystemModstamp>` from anywhere in a note.
+    /// Reads `Revenova <Id> @ <SystemModstamp>` or `ERP <ID> @ <ModifiedAt>` from anywhere in a note.
     #[must_use]
     pub fn parse(note: &str) -> Option<Self> {
-        let (_, rest) = note.split_once("Revenova ")?;
-        let (record_id, rest) = rest.split_once(" @ ")?;
-        let version = rest.split_whitespace().next()?;
-        let plausible = !record_id.is_empty()
-            && record_id.len() <= 64
-            && record_id.chars().all(|letter| letter.is_ascii_alphanumeric());
-        plausible.then(|| Self { record_id: record_id.to_owned(), version: version.to_owned() })
+        [("Revenova ", App::Revenova), ("ERP ", App::Erp)].into_iter().find_map(|(name, app)| {
+            let (_, rest) = note.split_once(name)?;
+            let (record_id, rest) = rest.split_once(" @ ")?;
+            let version = rest.split_whitespace().next()?;
+            let belongs = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+            let plausible = !record_id.is_empty() && record_id.len() <= 64 && record_id.chars().all(belongs);
+            plausible.then(|| Self { app, record_id: record_id.to_owned(), version: version.to_owned() })
+        })
     }
 }
 
@@ -222,18 +242,33 @@ mod tests {
     #[test]
     fn a_note_names_its_source() {
         let reference = SourceReference::parse("Revenova 001A @ 2026-11-20T12:00:00.000+0000");
-        let expected =
-            SourceReference { record_id: "001A".to_owned(), version: "2026-11-20T12:00:00.000+0000".to_owned() };
+        let expected = SourceReference {
+            app: App::Revenova,
+            record_id: "001A".to_owned(),
+            version: "2026-11-20T12:00:00.000+0000".to_owned(),
+        };
         assert_eq!(reference.as_ref(), Some(&expected));
         assert_eq!(
             SourceReference::parse("Paid late.\nRevenova 001A @ 2026-11-20T12:00:00.000+0000\nVIP"),
             Some(expected)
         );
+        let erp = SourceReference::parse("ERP INV-4K2M-000123 @ 2026-11-21T10:00:00.123Z").unwrap();
+        assert_eq!((erp.app, erp.record_id.as_str()), (App::Erp, "INV-4K2M-000123"));
+        assert_eq!(erp.version, "2026-11-21T10:00:00.123Z");
     }
 
     #[test]
     fn a_note_without_a_source_is_no_reference() {
-        for note in ["", "Revenova", "Revenova 001", "Revenova  @ ", "Revenova 001 @ ", "Revenova 0 1 @ x"] {
+        for note in [
+            "",
+            "Revenova",
+            "Revenova 001",
+            "Revenova  @ ",
+            "Revenova 001 @ ",
+            "Revenova 0 1 @ x",
+            "SAP C-1 @ x",
+            "ERP C'1 @ x",
+        ] {
             assert_eq!(SourceReference::parse(note), None, "{note:?}");
         }
         let long = format!("Revenova {} @ x", "0".repeat(65));

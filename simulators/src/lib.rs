@@ -13,6 +13,8 @@ pub mod tls;
 #[cfg(feature = "server")]
 mod control;
 #[cfg(feature = "server")]
+mod erp;
+#[cfg(feature = "server")]
 mod faults;
 #[cfg(feature = "server")]
 mod observe;

@@ -10,8 +10,8 @@ use fluxnex_simulators::{Options, start};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Simulated applications for development: Revenova, QuickBooks Online and a webhook
-/// receiver, each with HTTPS at the root of its own port, steered over a control API.
+/// Simulated applications for development: Revenova, QuickBooks Online, an ERP and a
+/// webhook receiver, each with HTTPS at the root of its own port, steered over a control API.
 ///
 /// Prints one line of JSON with the ports when everything listens. Port 0 takes a free port.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ struct Arguments {
     /// QuickBooks Online's port (HTTPS).
     #[arg(long, default_value_t = 0)]
     quickbooks_port: u16,
+    /// The ERP's port (HTTPS).
+    #[arg(long, default_value_t = 0)]
+    erp_port: u16,
     /// The webhook receiver's port (HTTPS).
     #[arg(long, default_value_t = 0)]
     receiver_port: u16,
@@ -56,6 +59,7 @@ async fn main() -> Result<()> {
         ports: Ports {
             revenova: arguments.revenova_port,
             quickbooks: arguments.quickbooks_port,
+            erp: arguments.erp_port,
             receiver: arguments.receiver_port,
             control: arguments.control_port,
         },

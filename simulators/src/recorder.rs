@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use crate::commands::Counts;
-use crate::journal::{Action, Effect, Journal, Receipt, RequestEntry, SentWebhook, SourceVersion};
+use crate::journal::{Action, Channel, Effect, Journal, Receipt, RequestEntry, SentWebhook, SourceVersion};
 
 /// So many requests and receipts are kept; what comes later is only counted, so that a
 /// platform that is left running does not fill the memory.
@@ -32,6 +32,7 @@ struct State {
     faults: BTreeMap<String, u64>,
     receipts: BTreeMap<String, u64>,
     effects: BTreeMap<String, u64>,
+    silent_versions: BTreeMap<String, u64>,
 }
 
 /// How an attempt to send a webhook ended.
@@ -80,7 +81,13 @@ impl Recorder {
     }
 
     pub fn versions(&self, versions: impl IntoIterator<Item = SourceVersion>) {
-        lock(&self.state).journal.versions.extend(versions);
+        let mut state = lock(&self.state);
+        for version in versions {
+            if version.channel == Channel::Poll {
+                *state.silent_versions.entry(version.app.name().to_owned()).or_default() += 1;
+            }
+            state.journal.versions.push(version);
+        }
     }
 
     /// Enters webhooks that are to be sent; returns their sequences, in the same order.
@@ -148,6 +155,7 @@ impl Recorder {
             webhooks: sent.len() as u64,
             acknowledged: sent.iter().filter(|webhook| webhook.acknowledged_at.is_some()).count() as u64,
             attempts: sent.iter().map(|webhook| u64::from(webhook.attempts)).sum(),
+            silent_versions: state.silent_versions.clone(),
             effects: state.effects.clone(),
             requests: state.requests.clone(),
             faults: state.faults.clone(),

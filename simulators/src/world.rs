@@ -8,12 +8,13 @@ use axum::Router;
 use tokio::task::JoinHandle;
 
 use crate::commands::Ports;
+use crate::erp::Erp;
 use crate::faults::Faults;
 use crate::quickbooks::Quickbooks;
 use crate::receiver::Receiver;
 use crate::recorder::Recorder;
 use crate::revenova::Revenova;
-use crate::{control, quickbooks, receiver, revenova, serve};
+use crate::{control, erp, quickbooks, receiver, revenova, serve};
 
 /// Where to listen. Port 0 takes a free port.
 #[derive(Debug, Clone)]
@@ -36,6 +37,7 @@ pub struct World {
     pub faults: Faults,
     pub revenova: Revenova,
     pub quickbooks: Quickbooks,
+    pub erp: Erp,
     pub receiver: Receiver,
 }
 
@@ -66,6 +68,7 @@ pub async fn start(options: &Options) -> Result<Running> {
         faults: Faults::default(),
         revenova: Revenova::new(sender),
         quickbooks: Quickbooks::default(),
+        erp: Erp::default(),
         receiver: Receiver::default(),
     });
     let mut listeners = Vec::new();
@@ -80,6 +83,7 @@ pub async fn start(options: &Options) -> Result<Running> {
     let ports = Ports {
         revenova: open(options.ports.revenova, true, revenova::router(&world)).await?,
         quickbooks: open(options.ports.quickbooks, true, quickbooks::router(&world)).await?,
+        erp: open(options.ports.erp, true, erp::router(&world)).await?,
         receiver: open(options.ports.receiver, true, receiver::router(&world)).await?,
         control: open(options.ports.control, false, control::router(&world)).await?,
     };

@@ -1,8 +1,10 @@
 //! Settings of the applications.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use super::ErpSettings;
 
 /// `PUT /configuration`: settings of the applications. What is left out stays.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -12,6 +14,8 @@ pub struct Configuration {
     pub revenova: RevenovaSettings,
     /// Settings of QuickBooks Online.
     pub quickbooks: QuickbooksSettings,
+    /// Settings of the ERP.
+    pub erp: ErpSettings,
     /// Settings of the webhook receiver.
     pub receiver: ReceiverSettings,
 }
@@ -100,4 +104,7 @@ pub struct QuickbooksClient {
 pub struct ReceiverSettings {
     /// Name of a hook to its Standard Webhooks secret (`whsec_…`). Adds and replaces.
     pub secrets: BTreeMap<String, String>,
+    /// Names of hooks that are targets: what arrives there, rightly signed and under a new
+    /// `webhook-id`, takes effect. Each needs a secret. Adds.
+    pub targets: BTreeSet<String>,
 }

@@ -95,6 +95,31 @@ pub struct Planned {
     pub silent_customers_used: u64,
 }
 
+/// `POST /revenova/silent-changes`: good invoices of the last scenario change, and nobody is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SilentChanges {
+    /// How many invoices, each once.
+    pub count: u32,
+    /// The seed.
+    #[serde(default = "one")]
+    pub seed: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// What came into being without anybody being told: the answer to [`SilentChanges`] and to
+/// [`ErpChanges`](super::ErpChanges).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilentVersions {
+    /// New versions, each of another record.
+    pub versions: u64,
+    /// Of these, by object.
+    pub by_object: BTreeMap<String, u64>,
+}
+
 /// Where a scenario stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

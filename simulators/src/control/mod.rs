@@ -13,7 +13,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::commands::{Configuration, FaultRule, Scenario, SeedRecords, SendWebhook, StoreRecord};
+use crate::commands::{
+    Configuration, ErpChanges, ErpScenario, FaultRule, Scenario, SeedRecords, SendWebhook, SilentChanges, StoreRecord,
+};
+use crate::erp::commands as erp;
 use crate::journal::App;
 use crate::revenova::commands as revenova;
 use crate::world::World;
@@ -36,6 +39,10 @@ pub fn router(world: &Arc<World>) -> Router {
         .route("/revenova/records", get(revenova_records).post(store_record))
         .route("/revenova/webhooks", post(send_webhook))
         .route("/revenova/scenario", post(start_scenario).delete(cancel_scenario))
+        .route("/revenova/silent-changes", post(change_silently))
+        .route("/erp/scenario", post(start_erp))
+        .route("/erp/changes", post(change_erp))
+        .route("/erp/records", get(erp_records))
         .route("/quickbooks/records", get(quickbooks_records).post(seed_records))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(world.clone())
@@ -74,8 +81,9 @@ async fn health() -> Json<Value> {
 }
 
 async fn configure(State(world): State<Arc<World>>, Command(given): Command<Configuration>) -> Response {
-    let Configuration { revenova, quickbooks, receiver } = given;
-    let done = world.revenova.configure(revenova).and_then(|()| world.receiver.configure(receiver));
+    let Configuration { revenova, quickbooks, erp, receiver } = given;
+    let done = world.revenova.configure(revenova);
+    let done = done.and_then(|()| world.erp.configure(erp)).and_then(|()| world.receiver.configure(receiver));
     if done.is_ok() {
         world.quickbooks.configure(quickbooks);
     }
@@ -127,6 +135,9 @@ async fn counts(State(world): State<Arc<World>>) -> Response {
     counts.records.extend(
         world.revenova.records.counts().into_iter().map(|(name, count)| (format!("revenova.{name}"), count as u64)),
     );
+    counts
+        .records
+        .extend(world.erp.records.counts().into_iter().map(|(name, count)| (format!("erp.{name}"), count as u64)));
     counts.records.extend(
         world.quickbooks.counts().into_iter().map(|(name, count)| (format!("quickbooks.{name}"), count as u64)),
     );
@@ -145,6 +156,8 @@ async fn reset(State(world): State<Arc<World>>, Command(command): Command<Reset>
     if !command.keep_records {
         world.revenova.reset();
         world.quickbooks.reset();
+        world.erp.reset();
+        world.receiver.reset();
     }
     world.faults.clear(None);
     world.recorder.reset();
@@ -174,6 +187,27 @@ async fn start_scenario(State(world): State<Arc<World>>, Command(scenario): Comm
         revenova::Refused::NotNow(message) => (StatusCode::CONFLICT, message),
     });
     answer(started.map(|planned| (StatusCode::ACCEPTED, Json(planned))))
+}
+
+async fn change_silently(State(world): State<Arc<World>>, Command(command): Command<SilentChanges>) -> Response {
+    answer(revenova::change_silently(&world, &command).map(|made| (StatusCode::CREATED, Json(made))).map_err(bad))
+}
+
+async fn start_erp(State(world): State<Arc<World>>, Command(scenario): Command<ErpScenario>) -> Response {
+    answer(erp::start(&world, &scenario).map(|planned| (StatusCode::CREATED, Json(planned))).map_err(bad))
+}
+
+async fn change_erp(State(world): State<Arc<World>>, Command(command): Command<ErpChanges>) -> Response {
+    answer(erp::change(&world, &command).map(|made| (StatusCode::CREATED, Json(made))).map_err(bad))
+}
+
+#[derive(Deserialize)]
+struct ErpRecords {
+    set: String,
+}
+
+async fn erp_records(State(world): State<Arc<World>>, Query(parameters): Query<ErpRecords>) -> Response {
+    answer(erp::records(&world, &parameters.set).map(Json).map_err(bad))
 }
 
 async fn cancel_scenario(State(world): State<Arc<World>>) -> Response {

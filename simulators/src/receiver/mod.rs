@@ -1,6 +1,11 @@
 //! The receiver of webhooks: keeps what it gets, and verifies Standard Webhooks signatures.
+//!
+//! A hook that is a target plays a partner's system: what comes rightly signed and under a new `webhook-id` takes
+//! effect there.
 
-use std::collections::{BTreeMap, HashMap};
+mod target;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
@@ -23,25 +28,46 @@ const LARGEST_BODY: usize = 1024 * 1024;
 
 pub static APPLICATION: Application = Application { app: App::Receiver, subject, failure };
 
-/// The secrets by the name of the hook.
+/// What the hooks are.
 #[derive(Default)]
 pub struct Receiver {
-    secrets: Mutex<HashMap<String, Arc<Webhook>>>,
+    hooks: Mutex<Hooks>,
+    /// What took effect at the hooks that are targets.
+    partners: Mutex<target::Partners>,
+}
+
+#[derive(Default)]
+struct Hooks {
+    /// The secrets by the name of the hook.
+    secrets: HashMap<String, Arc<Webhook>>,
+    /// The names of the hooks that are targets.
+    targets: HashSet<String>,
 }
 
 impl Receiver {
-    /// Adds and replaces secrets.
+    /// Adds and replaces secrets, and adds targets.
     ///
     /// # Errors
-    /// Names the secret that is none; then nothing has changed.
+    /// Names the secret that is none, or the target without one; then nothing has changed.
     pub fn configure(&self, given: ReceiverSettings) -> Result<(), String> {
         let read = |(name, secret): (String, String)| match Webhook::new(&secret) {
             Ok(webhook) => Ok((name, Arc::new(webhook))),
             Err(error) => Err(format!("the secret of {name}: {error}")),
         };
-        let secrets = given.secrets.into_iter().map(read).collect::<Result<Vec<_>, String>>()?;
-        lock(&self.secrets).extend(secrets);
+        let secrets = given.secrets.into_iter().map(read).collect::<Result<HashMap<_, _>, String>>()?;
+        let mut hooks = lock(&self.hooks);
+        let unsigned = |name: &&String| !secrets.contains_key(*name) && !hooks.secrets.contains_key(*name);
+        if let Some(name) = given.targets.iter().find(unsigned) {
+            return Err(format!("{name} cannot be a target without a secret: anybody could write there"));
+        }
+        hooks.secrets.extend(secrets);
+        hooks.targets.extend(given.targets);
         Ok(())
+    }
+
+    /// Forgets what took effect; keeps secrets and targets.
+    pub fn reset(&self) {
+        *lock(&self.partners) = target::Partners::default();
     }
 }
 
@@ -61,11 +87,14 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let secret = lock(&world.receiver.secrets).get(&name).cloned();
+    let (secret, is_target) = {
+        let hooks = lock(&world.receiver.hooks);
+        (hooks.secrets.get(&name).cloned(), hooks.targets.contains(&name))
+    };
     let verdict = secret.map(|secret| secret.verify(&body, &headers).map_err(|error| error.to_string()));
     let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let receipt = Receipt {
-        name,
+        name: name.clone(),
         headers: headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect::<BTreeMap<_, _>>(),
         body: String::from_utf8_lossy(&body).into_owned(),
         verified: verdict.as_ref().map(Result::is_ok),
@@ -73,11 +102,22 @@ async fn receive(
         at: now_microseconds(),
     };
     let refused = receipt.reason.clone();
+    let webhook_id = receipt.headers.get("webhook-id").cloned().unwrap_or_default();
     world.recorder.receipt(receipt);
-    match refused {
-        None => Json(json!({"received": true})).into_response(),
-        Some(reason) => (StatusCode::UNAUTHORIZED, Json(json!({"error": reason}))).into_response(),
+    if let Some(reason) = refused {
+        return error(StatusCode::UNAUTHORIZED, &reason);
     }
+    if !is_target {
+        return Json(json!({"received": true})).into_response();
+    }
+    match target::take(&world, &name, webhook_id, &body) {
+        Ok(repeated) => Json(json!({"received": true, "repeated": repeated})).into_response(),
+        Err(reason) => error(StatusCode::BAD_REQUEST, reason),
+    }
+}
+
+fn error(status: StatusCode, reason: &str) -> Response {
+    (status, Json(json!({"error": reason}))).into_response()
 }
 
 fn subject(_method: &Method, uri: &Uri) -> Subject {
@@ -86,5 +126,5 @@ fn subject(_method: &Method, uri: &Uri) -> Subject {
 }
 
 fn failure(status: StatusCode) -> Response {
-    (status, Json(json!({"error": status.canonical_reason()}))).into_response()
+    error(status, status.canonical_reason().unwrap_or("error"))
 }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::events::{Order, Versions, subject};
-use super::mapping::{expected_lines, route_of, route_to, same, violates_schema};
+use super::events::{Order, RecordKey, Versions, key_of, subject};
+use super::mapping::{Route, route_of, same};
 use super::{Report, ViolationKind};
 use crate::clock::version_order;
 use crate::journal::{App, Effect, Journal, SourceReference};
@@ -16,12 +16,15 @@ pub struct Placed<'journal> {
     pub source: Option<(&'journal SourceReference, Order)>,
 }
 
+/// A source record at one target: the target, the entity there, and the record.
+type AtTarget<'journal> = (App, &'journal str, RecordKey<'journal>);
+
 /// All effects in the order in which they took effect.
 pub struct Effects<'journal> {
     pub in_order: Vec<Placed<'journal>>,
-    versions: HashSet<(&'journal str, Order)>,
+    versions: HashSet<(RecordKey<'journal>, Order)>,
     /// The first target record of a source record, and its place in the order.
-    first: HashMap<(App, &'journal str, &'journal str), (&'journal str, u64)>,
+    first: HashMap<AtTarget<'journal>, (&'journal str, u64)>,
 }
 
 impl<'journal> Effects<'journal> {
@@ -33,11 +36,8 @@ impl<'journal> Effects<'journal> {
         let place = |effect: &'journal Effect| {
             let source = effect.source.as_ref().map(|source| (source, version_order(&source.version)));
             if let Some((source, order)) = &source {
-                let record_id = source.record_id.as_str();
-                versions.insert((record_id, order.clone()));
-                first
-                    .entry((effect.app, effect.entity.as_str(), record_id))
-                    .or_insert((effect.target_id.as_str(), effect.sequence));
+                versions.insert((key_of(source), order.clone()));
+                first.entry(at_target(effect, source)).or_insert((effect.target_id.as_str(), effect.sequence));
             }
             Placed { effect, source }
         };
@@ -45,8 +45,8 @@ impl<'journal> Effects<'journal> {
         Self { in_order, versions, first }
     }
 
-    pub fn has(&self, record_id: &str, order: &Order) -> bool {
-        self.versions.contains(&(record_id, order.clone()))
+    pub fn has(&self, key: RecordKey<'journal>, order: &Order) -> bool {
+        self.versions.contains(&(key, order.clone()))
     }
 
     pub fn target_records(&self) -> u64 {
@@ -55,9 +55,20 @@ impl<'journal> Effects<'journal> {
     }
 
     /// The target record that a source record has had from its first effect on.
-    fn first(&self, app: App, entity: &str, record_id: &str) -> Option<(&'journal str, u64)> {
-        self.first.get(&(app, entity, record_id)).copied()
+    fn first(&self, record: AtTarget<'_>) -> Option<(&'journal str, u64)> {
+        self.first.get(&record).copied()
     }
+
+    /// The parent's target record, if it ever came to be there.
+    fn parent(&self, route: &Route, content: &Value) -> Option<(&'journal str, u64)> {
+        let parent = route.parent_of(content)?;
+        let entity = route.parent_route()?.entity;
+        self.first((route.target, entity, (route.source, parent)))
+    }
+}
+
+fn at_target<'journal>(effect: &'journal Effect, source: &'journal SourceReference) -> AtTarget<'journal> {
+    (effect.app, &effect.entity, key_of(source))
 }
 
 fn target(effect: &Effect) -> (App, &str, &str) {
@@ -70,15 +81,14 @@ fn target_subject(effect: &Effect) -> String {
 
 /// More than one effect for one version, or more than one target record for one source record.
 pub fn check_duplicates(effects: &Effects<'_>, versions: &Versions<'_>, report: &mut Report) {
-    let mut seen: HashMap<(App, &str, &str, &Order), &Effect> = HashMap::new();
+    let mut seen: HashMap<(AtTarget<'_>, &Order), &Effect> = HashMap::new();
     for placed in &effects.in_order {
         let Some((source, order)) = &placed.source else {
             continue;
         };
         let effect = placed.effect;
-        let object = versions.records.get(source.record_id.as_str()).map_or("?", |record| record.object);
-        let subject = subject(object, &source.record_id, &source.version);
-        let key = (effect.app, effect.entity.as_str(), source.record_id.as_str(), order);
+        let subject = versions.subject(source);
+        let key = (at_target(effect, source), order);
         if let Some(before) = seen.get(&key) {
             let explanation = format!(
                 "took effect again at {} (request {}), after {} (request {})",
@@ -91,7 +101,7 @@ pub fn check_duplicates(effects: &Effects<'_>, versions: &Versions<'_>, report: 
             continue;
         }
         seen.insert(key, effect);
-        if let Some((first, _)) = effects.first(effect.app, &effect.entity, &source.record_id)
+        if let Some((first, _)) = effects.first(at_target(effect, source))
             && first != effect.target_id
         {
             let explanation = format!("made {} though the record already is {first} there", target_subject(effect));
@@ -102,19 +112,17 @@ pub fn check_duplicates(effects: &Effects<'_>, versions: &Versions<'_>, report: 
 
 /// An earlier version after a later one, at one target.
 pub fn check_order(effects: &Effects<'_>, versions: &Versions<'_>, report: &mut Report) {
-    let mut latest: HashMap<(App, &str, &str), (&Order, &str)> = HashMap::new();
+    let mut latest: HashMap<AtTarget<'_>, (&Order, &str)> = HashMap::new();
     for placed in &effects.in_order {
         let Some((source, order)) = &placed.source else {
             continue;
         };
         let effect = placed.effect;
-        let key = (effect.app, effect.entity.as_str(), source.record_id.as_str());
+        let key = at_target(effect, source);
         let (last, text) = *latest.entry(key).or_insert((order, &source.version));
         if order < last {
-            let object = versions.records.get(source.record_id.as_str()).map_or("?", |record| record.object);
             let explanation = format!("took effect at {} after version {text}", target_subject(effect));
-            let subject = subject(object, &source.record_id, &source.version);
-            report.add(ViolationKind::OutOfOrder, subject, explanation);
+            report.add(ViolationKind::OutOfOrder, versions.subject(source), explanation);
         } else {
             latest.insert(key, (order, &source.version));
         }
@@ -128,25 +136,26 @@ pub fn check_parents(effects: &Effects<'_>, versions: &Versions<'_>, report: &mu
             continue;
         };
         let effect = placed.effect;
-        let Some((field, parent_object)) = route_to(effect.app, &effect.entity).and_then(|route| route.parent) else {
+        let Some((record, version)) = versions.find(source, order) else {
             continue;
         };
-        let Some((record, version)) = versions.find(&source.record_id, order) else {
+        let route = route_of(source.app, record.object).filter(|route| goes(route, effect));
+        let Some((route, parent)) = route.and_then(|route| Some((route, route.parent_of(version.content)?))) else {
             continue;
         };
-        let Some(parent) = version.content.get(field).and_then(Value::as_str) else {
-            continue;
-        };
-        let parent_route = route_of(versions.source(), parent_object);
-        let parent_effect = parent_route.and_then(|route| effects.first(effect.app, route.entity, parent));
+        let parent_effect = effects.parent(route, version.content);
         if parent_effect.is_some_and(|(_, sequence)| sequence < effect.sequence) {
             continue;
         }
         let when = if parent_effect.is_some() { "took effect only later" } else { "never took effect" };
-        let explanation = format!("is {}, but its parent {parent_object} {parent} {when}", target_subject(effect));
-        let subject = subject(record.object, &source.record_id, &source.version);
-        report.add(ViolationKind::ChildBeforeParent, subject, explanation);
+        let object = route.parent.map_or("?", |parent| parent.object);
+        let explanation = format!("is {}, but its parent {object} {parent} {when}", target_subject(effect));
+        report.add(ViolationKind::ChildBeforeParent, versions.subject(source), explanation);
     }
+}
+
+fn goes(route: &Route, effect: &Effect) -> bool {
+    route.target == effect.app && route.entity == effect.entity
 }
 
 /// Every record at a target, after each of its effects, against what its source maps to.
@@ -169,23 +178,17 @@ fn difference(placed: &Placed<'_>, effects: &Effects<'_>, versions: &Versions<'_
         return Some("does not say which source record it came from".to_owned());
     };
     let named = subject("source record", &source.record_id, &source.version);
-    let Some((record, version)) = versions.find(&source.record_id, order) else {
+    let Some((record, version)) = versions.find(source, order) else {
         return Some(format!("comes from {named}, which never existed"));
     };
-    let route = route_of(versions.source(), record.object)
-        .filter(|route| route.target == effect.app && route.entity == effect.entity);
-    let Some(route) = route else {
+    let Some(route) = route_of(source.app, record.object).filter(|route| goes(route, effect)) else {
         return Some(format!("comes from {named}, of an object that does not belong here"));
     };
-    if let Some(reason) = violates_schema(record.object, version.content) {
+    if let Some(reason) = (route.invalid)(version.content) {
         return Some(format!("comes from {named}, which must not take effect: {reason}"));
     }
-    let parent = route.parent.and_then(|(field, object)| {
-        let parent = version.content.get(field).and_then(Value::as_str)?;
-        let entity = route_of(versions.source(), object)?.entity;
-        effects.first(effect.app, entity, parent)
-    });
-    let written = without_computed_lines(&effect.record);
+    let parent = effects.parent(route, version.content);
+    let written = (route.written)(&effect.record);
     let expected = (route.fields)(version.content, parent.map(|(target_id, _)| target_id));
     for field in expected {
         let found = written.pointer(&field.pointer).unwrap_or(&Value::Null);
@@ -193,16 +196,8 @@ fn difference(placed: &Placed<'_>, effects: &Effects<'_>, versions: &Versions<'_
             return Some(format!("{}: expected {}, found {found} ({named})", field.pointer, field.expected));
         }
     }
-    let lines = expected_lines(&effect.entity, version.content)?;
-    let found = written.get("Line").and_then(Value::as_array).map_or(0, Vec::len);
-    (lines != found).then(|| format!("expected {lines} lines, found {found} ({named})"))
-}
-
-/// QuickBooks adds a subtotal to an invoice's lines; it is nobody's input.
-fn without_computed_lines(record: &Value) -> Value {
-    let mut record = record.clone();
-    if let Some(lines) = record.get_mut("Line").and_then(Value::as_array_mut) {
-        lines.retain(|line| line.get("DetailType").and_then(Value::as_str) == Some("SalesItemLineDetail"));
-    }
-    record
+    let lines = route.lines?;
+    let expected = (lines.of_source)(version.content).len();
+    let found = written.get(lines.of_target).and_then(Value::as_array).map_or(0, Vec::len);
+    (expected != found).then(|| format!("expected {expected} lines, found {found} ({named})"))
 }

@@ -7,16 +7,15 @@ use serde_json::Value;
 use super::effects::Effects;
 use super::{FailedEvent, Report, ViolationKind};
 use crate::clock::version_order;
-use crate::journal::{App, Journal, SentWebhook};
+use crate::journal::{App, Channel, Journal, SentWebhook, SourceReference};
 
 /// The place of a version among the versions of its record.
 pub type Order = (i64, String);
 
-/// A record of the source that webhooks come from. Ids are unique over its objects.
-pub type RecordId = str;
+/// A record of a source. Ids are unique over the objects of one source.
+pub type RecordKey<'journal> = (App, &'journal str);
 
 /// All versions of one source record.
-#[derive(Default)]
 pub struct Record<'journal> {
     pub object: &'journal str,
     pub versions: BTreeMap<Order, Version<'journal>>,
@@ -26,37 +25,35 @@ pub struct Record<'journal> {
 pub struct Version<'journal> {
     pub text: &'journal str,
     pub content: &'journal Value,
+    pub channel: Channel,
     pub accepted: Vec<&'journal SentWebhook>,
 }
 
 /// All versions of all source records.
 pub struct Versions<'journal> {
-    pub records: HashMap<&'journal RecordId, Record<'journal>>,
+    pub records: HashMap<RecordKey<'journal>, Record<'journal>>,
     unacknowledged: u64,
 }
 
 impl<'journal> Versions<'journal> {
     pub fn of(journal: &'journal Journal) -> Self {
-        let mut records: HashMap<&RecordId, Record<'_>> = HashMap::new();
-        let mut enter = |id: &'journal str, object: &'journal str, text: &'journal str, content: &'journal Value| {
-            let record = records.entry(id).or_default();
-            record.object = object;
-            record.versions.entry(version_order(text)).or_insert_with(|| Version {
-                text,
-                content,
-                accepted: Vec::new(),
-            });
+        let mut records: HashMap<RecordKey<'journal>, Record<'journal>> = HashMap::new();
+        let mut enter = |key: RecordKey<'journal>, object: &'journal str, text: &'journal str, channel, content| {
+            let record = records.entry(key).or_insert_with(|| Record { object, versions: BTreeMap::new() });
+            let version = Version { text, content, channel, accepted: Vec::new() };
+            record.versions.entry(version_order(text)).or_insert(version);
         };
         for version in &journal.versions {
-            enter(&version.record_id, &version.object, &version.version, &version.content);
+            let key = (version.app, version.record_id.as_str());
+            enter(key, &version.object, &version.version, version.channel, &version.content);
         }
         for webhook in &journal.sent {
-            enter(&webhook.record_id, &webhook.object, &webhook.version, &webhook.content);
+            enter(sender(webhook), &webhook.object, &webhook.version, Channel::Webhook, &webhook.content);
         }
         let mut unacknowledged = 0;
         for webhook in &journal.sent {
             let version = records
-                .get_mut(webhook.record_id.as_str())
+                .get_mut(&sender(webhook))
                 .and_then(|record| record.versions.get_mut(&version_order(&webhook.version)));
             match version {
                 Some(version) if webhook.acknowledged_at.is_some() => version.accepted.push(webhook),
@@ -66,29 +63,43 @@ impl<'journal> Versions<'journal> {
         Self { records, unacknowledged }
     }
 
-    pub fn find(&self, record_id: &str, order: &Order) -> Option<(&Record<'journal>, &Version<'journal>)> {
-        let record = self.records.get(record_id)?;
+    pub fn find(
+        &self,
+        source: &'journal SourceReference,
+        order: &Order,
+    ) -> Option<(&Record<'journal>, &Version<'journal>)> {
+        let record = self.records.get(&key_of(source))?;
         Some((record, record.versions.get(order)?))
     }
 
-    /// The application whose webhooks these are. One today; a record's own field once
-    /// there are several sources.
-    pub fn source(&self) -> App {
-        App::Revenova
+    /// How the version that an effect carries is called in a finding.
+    pub fn subject(&self, source: &'journal SourceReference) -> String {
+        let object = self.records.get(&key_of(source)).map_or("?", |record| record.object);
+        subject(object, &source.record_id, &source.version)
     }
+}
+
+/// The record that an effect says it came from.
+pub fn key_of(source: &SourceReference) -> RecordKey<'_> {
+    (source.app, &source.record_id)
+}
+
+/// Revenova is the only source that sends webhooks.
+fn sender(webhook: &SentWebhook) -> RecordKey<'_> {
+    (App::Revenova, &webhook.record_id)
 }
 
 /// Puts every accepted event into one class.
 pub fn classify(versions: &Versions<'_>, effects: &Effects<'_>, failed: &[FailedEvent], report: &mut Report) {
-    let failed_ids: HashSet<&str> = failed.iter().map(|event| event.delivery_id.as_str()).collect();
+    let failed_ids: HashSet<&str> = failed.iter().filter_map(|event| event.delivery_id.as_deref()).collect();
     let mut explained = HashSet::new();
     report.unacknowledged = versions.unacknowledged;
-    for (record_id, record) in sorted(&versions.records) {
-        let last_effective = record.versions.keys().rev().find(|order| effects.has(record_id, order));
+    for (key, record) in sorted(&versions.records) {
+        let last_effective = record.versions.keys().rev().find(|order| effects.has(key, order));
         for (order, version) in &record.versions {
             let accepted = version.accepted.len() as u64;
             report.events += accepted;
-            if effects.has(record_id, order) {
+            if effects.has(key, order) {
                 match accepted.checked_sub(1) {
                     Some(others) => {
                         report.delivered += 1;
@@ -114,20 +125,20 @@ pub fn classify(versions: &Versions<'_>, effects: &Effects<'_>, failed: &[Failed
                     "accepted as {} ({} event(s)); no effect, no later version took effect, and no failure is shown",
                     first.delivery_id, accepted
                 );
-                report.add(ViolationKind::Lost, subject(record.object, record_id, version.text), explanation);
+                report.add(ViolationKind::Lost, subject(record.object, key.1, version.text), explanation);
             }
         }
     }
-    let shown = |event: &&FailedEvent| explained.contains(event.delivery_id.as_str());
-    report.failures = failed.iter().filter(shown).cloned().collect();
+    let shown = |event: &&FailedEvent| event.delivery_id.as_deref().is_some_and(|id| explained.contains(id));
+    report.failures.extend(failed.iter().filter(shown).cloned());
 }
 
 /// In a fixed order, so that the same journal gives the same report.
 pub fn sorted<'map, 'journal>(
-    records: &'map HashMap<&'journal RecordId, Record<'journal>>,
-) -> Vec<(&'map RecordId, &'map Record<'journal>)> {
-    let mut sorted: Vec<_> = records.iter().map(|(id, record)| (*id, record)).collect();
-    sorted.sort_unstable_by_key(|(id, _)| *id);
+    records: &'map HashMap<RecordKey<'journal>, Record<'journal>>,
+) -> Vec<(RecordKey<'journal>, &'map Record<'journal>)> {
+    let mut sorted: Vec<_> = records.iter().map(|(key, record)| (*key, record)).collect();
+    sorted.sort_unstable_by_key(|(key, _)| *key);
     sorted
 }
 

@@ -13,10 +13,10 @@ pub fn latencies(versions: &Versions<'_>, effects: &Effects<'_>, report: &mut Re
         let Some((source, order)) = &placed.source else {
             continue;
         };
-        let Some((_, version)) = versions.find(&source.record_id, order) else {
+        let Some((_, version)) = versions.find(source, order) else {
             continue;
         };
-        let key = (placed.effect.app, source.record_id.as_str(), order);
+        let key = (placed.effect.app, source.app, source.record_id.as_str(), order);
         let accepted = version.accepted.iter().filter_map(|event| event.acknowledged_at).min();
         if let Some(accepted) = accepted
             && seen.insert(key)

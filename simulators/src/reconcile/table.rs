@@ -11,13 +11,22 @@ const LISTED: usize = 20;
 impl Display for Report {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         let milliseconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1} ms"));
+        let lost_events = self.lost.saturating_sub(self.polled_lost);
+        let silent = format!("{} of {}", self.silent_parents_fetched, self.silent_parents);
         let figures = [
             ("events accepted", self.events.to_string(), ""),
             ("  delivered", self.delivered.to_string(), "took effect at the target"),
             ("  unchanged", self.unchanged.to_string(), "duplicates and resends"),
             ("  superseded", self.superseded.to_string(), "a later version took effect"),
             ("  failed visibly", self.failed_visible.to_string(), "shown with a reason"),
-            ("  lost", self.lost.to_string(), verdict(self.lost)),
+            ("  lost", lost_events.to_string(), verdict(lost_events)),
+            ("records to poll", self.to_poll.to_string(), "nobody announced them"),
+            ("  polled", self.polled.to_string(), "versions that took effect"),
+            ("  failed visibly", self.polled_failed.to_string(), "shown with a reason"),
+            ("  lost", self.polled_lost.to_string(), verdict(self.polled_lost)),
+            ("parents fetched", self.parents_fetched.to_string(), ""),
+            ("  reads", self.parent_reads.to_string(), "as many as parents: each was read once"),
+            ("  silent", silent, "fetched of those that nobody brings"),
             ("effects", self.effects.to_string(), ""),
             ("  target records", self.target_records.to_string(), ""),
             ("  unannounced", self.delivered_unannounced.to_string(), "polled or fetched"),

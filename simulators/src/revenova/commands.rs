@@ -6,10 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::generate;
+use super::records::Stored;
 use super::sender::Patience;
 use crate::clock::now_microseconds;
-use crate::commands::{SendWebhook, StoreRecord, StoredRecord};
-use crate::journal::{App, SentWebhook, SourceVersion, WebhookKind};
+use crate::commands::{SendWebhook, SilentChanges, SilentVersions, StoreRecord, StoredRecord};
+use crate::journal::{App, Channel, SentWebhook, SourceVersion, WebhookKind};
 use crate::random::Random;
 use crate::world::World;
 
@@ -21,15 +23,43 @@ pub use super::scenario::{Refused, start};
 /// Says why it cannot be stored.
 pub fn store_record(world: &World, command: StoreRecord) -> Result<StoredRecord, String> {
     let stored = world.revenova.records.store(&command.object, command.record, Timestamp::now())?;
-    world.recorder.versions([SourceVersion {
+    world.recorder.versions([version(&stored, Channel::Need)]);
+    Ok(StoredRecord { record_id: stored.record_id, version: stored.version, record: (*stored.record).clone() })
+}
+
+fn version(stored: &Stored, channel: Channel) -> SourceVersion {
+    SourceVersion {
         app: App::Revenova,
         object: stored.object.to_owned(),
         record_id: stored.record_id.clone(),
         version: stored.version.clone(),
+        channel,
         content: stored.record.clone(),
         at: now_microseconds(),
-    }]);
-    Ok(StoredRecord { record_id: stored.record_id, version: stored.version, record: (*stored.record).clone() })
+    }
+}
+
+/// Changes good invoices of the last scenario, as of this moment, without telling anyone.
+///
+/// # Errors
+/// If the last scenario has not so many good invoices, or there was none.
+pub fn change_silently(world: &World, command: &SilentChanges) -> Result<SilentVersions, String> {
+    let mut invoices = world.revenova.scenarios.invoices();
+    let count = command.count as usize;
+    if count > invoices.len() {
+        return Err(format!("the last scenario has no {count} good invoices, only {}", invoices.len()));
+    }
+    Random::new(command.seed).shuffle(&mut invoices);
+    let mut changes = generate::Changes::new(command.seed);
+    let mut made = SilentVersions::default();
+    for id in invoices.into_iter().take(count) {
+        let fields = changes.invoice(id);
+        let stored = world.revenova.records.store(generate::INVOICE, fields, Timestamp::now())?;
+        world.recorder.versions([version(&stored, Channel::Poll)]);
+        made.versions += 1;
+    }
+    made.by_object.insert(generate::INVOICE.to_owned(), made.versions);
+    Ok(made)
 }
 
 /// Sends the webhook of a stored record and returns what became of it.

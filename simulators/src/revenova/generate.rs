@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::clock::salesforce_instant;
 use crate::commands::{Planned, PoisonKind, Scenario};
-use crate::journal::{App, SentWebhook, SourceVersion, WebhookKind};
+use crate::journal::{App, Channel, SentWebhook, SourceVersion, WebhookKind};
 use crate::random::Random;
 
 pub const ACCOUNT: &str = "Account";
@@ -24,16 +24,29 @@ pub struct Plan {
     pub planned: Planned,
 }
 
+/// Changes of invoices after the scenario was made, one after another. All follows from the seed.
+pub struct Changes {
+    generator: Generator,
+}
+
+impl Changes {
+    pub fn new(seed: u64) -> Self {
+        // Lines get ids that no scenario gives.
+        Self { generator: Generator::new(seed, Random::new(seed ^ 0x0051_1e17).next() >> 24, Timestamp::default()) }
+    }
+
+    /// The fields of the invoice of this id that change.
+    pub fn invoice(&mut self, id: String) -> Value {
+        let mut fields = json!({"Id": id});
+        self.generator.change_invoice(&mut fields);
+        fields
+    }
+}
+
 /// Makes the plan. The same scenario always makes the same one.
 pub fn plan(scenario: &Scenario) -> Plan {
-    let mut generator = Generator {
-        random: Random::new(scenario.seed),
-        // Ids and names of different seeds must not meet in one organisation.
-        tag: Random::new(scenario.seed ^ 0x5eed).next() >> 24,
-        next_record: 0,
-        start: scenario.start,
-        plan: Plan { versions: Vec::new(), webhooks: Vec::new(), planned: Planned::default() },
-    };
+    // Ids and names of different seeds must not meet in one organisation.
+    let mut generator = Generator::new(scenario.seed, Random::new(scenario.seed ^ 0x5eed).next() >> 24, scenario.start);
     generator.records(scenario);
     generator.repeat(scenario.duplicates_share, WebhookKind::Duplicate);
     generator.repeat(scenario.resends_share, WebhookKind::Resend);
@@ -58,6 +71,11 @@ struct Generator {
 }
 
 impl Generator {
+    fn new(seed: u64, tag: u64, start: Timestamp) -> Self {
+        let plan = Plan { versions: Vec::new(), webhooks: Vec::new(), planned: Planned::default() };
+        Self { random: Random::new(seed), tag, next_record: 0, start, plan }
+    }
+
     fn records(&mut self, scenario: &Scenario) {
         let customers: Vec<Value> = (0..scenario.customers).map(|number| self.account(number)).collect();
         let silent: Vec<Value> = (0..scenario.silent_customers)
@@ -85,7 +103,7 @@ impl Generator {
         }
         self.plan.planned.silent_customers_used = used.len() as u64;
         for account in silent {
-            self.version(ACCOUNT, account);
+            self.version(ACCOUNT, account, Channel::Need);
         }
         let changing = self.share_of(announced.len(), scenario.updates_share);
         for (place, (object, record)) in announced.into_iter().enumerate() {
@@ -122,7 +140,7 @@ impl Generator {
     }
 
     fn announce(&mut self, object: &'static str, record: Value, kind: WebhookKind) {
-        let version = self.version(object, record);
+        let version = self.version(object, record, Channel::Webhook);
         let event = if kind == WebhookKind::Update { "updated" } else { "created" };
         let delivery_id = self.delivery_id();
         self.plan.webhooks.push(SentWebhook {
@@ -142,12 +160,13 @@ impl Generator {
         });
     }
 
-    fn version(&mut self, object: &'static str, record: Value) -> SourceVersion {
+    fn version(&mut self, object: &'static str, record: Value, channel: Channel) -> SourceVersion {
         let version = SourceVersion {
             app: App::Revenova,
             object: object.to_owned(),
             record_id: super::records::text(&record, "Id"),
             version: super::records::text(&record, "SystemModstamp"),
+            channel,
             content: Arc::new(record),
             at: 0,
         };

@@ -148,10 +148,20 @@ fn subject(_method: &Method, uri: &Uri) -> Subject {
             Subject { entity: object.map(str::to_owned), target_id: id.map(str::to_owned), ..Subject::default() }
         }
         Some("query" | "queryAll") => {
-            Subject { entity: statement.as_deref().and_then(queried_object), statement, ..Subject::default() }
+            let entity = statement.as_deref().and_then(queried_object);
+            let target_id = statement.as_deref().and_then(queried_id);
+            Subject { entity, target_id, statement, ..Subject::default() }
         }
         _ => Subject::default(),
     }
+}
+
+/// The id of a query that reads one record: its whole condition is `Id = '…'`.
+fn queried_id(statement: &str) -> Option<String> {
+    let (_, condition) = statement.rsplit_once(" WHERE ")?;
+    let id = condition.trim().strip_prefix("Id = '")?.strip_suffix('\'')?;
+    let plain = !id.is_empty() && id.chars().all(|letter| letter.is_ascii_alphanumeric());
+    plain.then(|| id.to_owned())
 }
 
 /// The object behind the last FROM that is not within parentheses.
@@ -178,6 +188,11 @@ mod tests {
         let query = about("/services/data/v62.0/query?q=SELECT+Id,(SELECT+Id+FROM+Lines)+FROM+Invoice+WHERE+a%3D1");
         assert_eq!(query.entity.as_deref(), Some("Invoice"));
         assert!(query.statement.unwrap().ends_with("a=1"));
+        assert_eq!(query.target_id, None);
+        let one = about("/services/data/v62.0/queryAll?q=SELECT+Id+FROM+Account+WHERE+Id+%3D+'001A'");
+        assert_eq!((one.entity.as_deref(), one.target_id.as_deref()), (Some("Account"), Some("001A")));
+        let more = about("/services/data/v62.0/queryAll?q=SELECT+Id+FROM+Account+WHERE+Id+%3D+'001A'+OR+Name+%3D+'x'");
+        assert_eq!(more.target_id, None);
         assert_eq!(about("/services/data/v62.0/query?q=%FF((("), about("/services/data/v62.0/query?q=%FF((("));
         assert_eq!(about("/"), Subject::default());
     }

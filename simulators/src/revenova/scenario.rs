@@ -11,7 +11,7 @@ use super::generate::{self, ACCOUNT, INVOICE};
 use super::sender::Patience;
 use crate::clock::now_microseconds;
 use crate::commands::{Planned, Scenario, ScenarioState, WebhookTarget};
-use crate::journal::SentWebhook;
+use crate::journal::{SentWebhook, WebhookKind};
 use crate::random::Random;
 use crate::recorder::lock;
 use crate::world::World;
@@ -29,6 +29,8 @@ pub struct Scenarios {
 struct Last {
     state: ScenarioState,
     planned: Planned,
+    /// The ids of its invoices, without the poisoned ones.
+    good_invoices: Vec<String>,
     task: Option<AbortHandle>,
 }
 
@@ -45,6 +47,11 @@ impl Scenarios {
     pub fn progress(&self) -> (ScenarioState, Planned) {
         let last = lock(&self.last);
         (last.state, last.planned.clone())
+    }
+
+    /// The ids of the last scenario's invoices, without the poisoned ones.
+    pub fn invoices(&self) -> Vec<String> {
+        lock(&self.last).good_invoices.clone()
     }
 
     /// Ends the sending, if a scenario runs.
@@ -93,6 +100,8 @@ pub fn start(world: &Arc<World>, scenario: &Scenario) -> Result<Planned, Refused
     });
     world.revenova.records.put(stored);
     world.recorder.versions(plan.versions);
+    let good = plan.webhooks.iter().filter(|webhook| webhook.object == INVOICE && webhook.kind == WebhookKind::First);
+    let good_invoices: Vec<String> = good.map(|webhook| webhook.record_id.clone()).collect();
     let sequences = world.recorder.plan(plan.webhooks.clone());
     let queue = sequences.into_iter().zip(plan.webhooks).collect();
 
@@ -100,6 +109,7 @@ pub fn start(world: &Arc<World>, scenario: &Scenario) -> Result<Planned, Refused
     let task = tokio::spawn(run).abort_handle();
     let mut last = lock(&world.revenova.scenarios.last);
     last.planned = plan.planned.clone();
+    last.good_invoices = good_invoices;
     // With nothing to send the task may have ended before it was known.
     last.task = (last.state == ScenarioState::Running).then_some(task);
     Ok(plan.planned)

@@ -40,7 +40,7 @@ impl Simulation {
         let server = authority.server();
         let running = start(&Options {
             host: "127.0.0.1".to_owned(),
-            ports: Ports { revenova: 0, quickbooks: 0, receiver: 0, control: 0 },
+            ports: Ports { revenova: 0, quickbooks: 0, erp: 0, receiver: 0, control: 0 },
             tls_certificate: server.certificate,
             tls_key: server.key,
             extra_authority: Some(authority.ca()),
@@ -68,6 +68,7 @@ impl Simulation {
                     "webhook": {"url": receiver, "secret": "shared"}},
                 "quickbooks": {
                     "clients": [{"client_id": "id", "client_secret": "secret", "refresh_token": "refresh", "realm_id": REALM}]},
+                "erp": {"api_token": "erp-token"},
             }))
             .await;
         assert_eq!(answer.status, 204, "{}", answer.body);
@@ -79,6 +80,15 @@ impl Simulation {
 
     pub fn quickbooks(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}{path}", self.running.ports.quickbooks)
+    }
+
+    pub fn erp(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.running.ports.erp)
+    }
+
+    /// A GET at the ERP. The path is the whole address behind the host, percent-encoded as it is sent.
+    pub fn odata(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.erp(path)).bearer_auth("erp-token")
     }
 
     pub fn receiver(&self, path: &str) -> String {

@@ -8,6 +8,7 @@
 
 mod binary;
 mod control;
+mod erp;
 mod faults;
 mod harness;
 mod quickbooks;
@@ -17,3 +18,4 @@ mod revenova;
 mod revenova_sessions;
 mod salesforce_client;
 mod scenario;
+mod silent;

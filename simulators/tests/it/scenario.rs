@@ -204,7 +204,7 @@ async fn the_checker_is_content_with_a_right_pipeline_and_not_with_a_wrong_one()
         .sent
         .iter()
         .filter(|webhook| webhook.kind == WebhookKind::Poison)
-        .map(|webhook| FailedEvent { delivery_id: webhook.delivery_id.clone(), reason: "no date".to_owned() })
+        .map(|webhook| FailedEvent::of_delivery(webhook.delivery_id.clone(), "no date"))
         .collect();
     let report = reconcile(&simulation.journal().await, &poison);
     assert!(report.is_clean(), "{report}");

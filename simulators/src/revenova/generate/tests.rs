@@ -52,6 +52,21 @@ fn versions_of_a_record_are_later_and_later() {
     }
 }
 
+/// Polls and webhooks meet in one run: what a scenario makes must be older than what changes after it.
+#[test]
+fn a_scenario_that_starts_a_day_ago_ends_in_the_past() {
+    let start: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+    let large = Scenario { customers: 2_000, invoices: 20_000, updates_share: 1.0, start, ..scenario() };
+    let stamps =
+        plan(&large).versions.into_iter().map(|version| crate::clock::parse_instant(&version.version).unwrap());
+    let (mut first, mut last) = (Timestamp::MAX, Timestamp::MIN);
+    for stamp in stamps {
+        (first, last) = (first.min(stamp), last.max(stamp));
+    }
+    assert!(first >= start);
+    assert!(last < start + 24.hours(), "{last}");
+}
+
 #[test]
 fn webhooks_are_truly_shuffled() {
     let plan = plan(&Scenario { updates_share: 1.0, ..scenario() });

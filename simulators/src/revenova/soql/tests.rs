@@ -99,6 +99,35 @@ fn records_come_in_order_and_in_pages() {
     assert!(names("SELECT Id FROM Account LIMIT 0").is_empty());
 }
 
+/// How a poll reads what changed: after the last record that it read, by stamp and then by id.
+#[test]
+fn a_keyset_goes_on_after_the_last_record() {
+    let stamped = |id: &str, stamp: &str| Arc::new(json!({"Id": id, "Name": id, "SystemModstamp": stamp}));
+    let records = [
+        stamped("001000000000005AAA", "2026-11-21T10:00:00.124+0000"),
+        // One stamp, and ids that differ in case alone: capital letters come first.
+        stamped("00100000000000bAAA", "2026-11-21T10:00:00.123+0000"),
+        stamped("00100000000000BAAQ", "2026-11-21T10:00:00.123+0000"),
+        stamped("001000000000009AAA", "2026-11-21T10:00:00.123+0000"),
+        stamped("001000000000001AAA", "2026-11-21T10:00:00.122+0000"),
+    ];
+    let page = |since: &str, after: &str, limit: usize| {
+        let query = format!(
+            "SELECT Id FROM Account WHERE SystemModstamp > {since} OR (SystemModstamp = {since} AND Id > '{after}') \
+             ORDER BY SystemModstamp, Id LIMIT {limit}"
+        );
+        let found = parse(&query).unwrap().matching(&records, &lookup);
+        found.iter().map(|record| record["Id"].as_str().unwrap()[12..15].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(page("1970-01-01T00:00:00Z", "000000000000000", 200), ["001", "009", "00B", "00b", "005"]);
+    assert_eq!(page("2026-11-21T10:00:00.123Z", "000000000000000", 200), ["009", "00B", "00b", "005"]);
+    assert_eq!(page("2026-11-21T10:00:00.123Z", "001000000000009AAA", 1), ["00B"]);
+    assert_eq!(page("2026-11-21T10:00:00.123Z", "00100000000000BAAQ", 200), ["00b", "005"]);
+    assert_eq!(page("2026-11-21T10:00:00.123Z", "00100000000000b", 200), ["005"]);
+    assert_eq!(page("2026-11-21T10:00:00.1235Z", "000000000000000", 200), ["005"]);
+    assert!(page("2026-11-21T10:00:00.124Z", "001000000000005AAA", 200).is_empty());
+}
+
 #[test]
 fn parents_and_children_are_shaped() {
     let query = parse(
