@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::{env, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../connectors").canonicalize()?;
+    // Asked when it runs: clones may share a target folder, and with it this program.
+    let package = env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?;
+    let root = Path::new(&package).join("../../connectors").canonicalize()?;
     println!("cargo::rerun-if-changed={}", root.display());
     println!("cargo::rerun-if-changed=build.rs");
     let mut folders: Vec<_> = fs::read_dir(&root)?.collect::<Result<_, _>>()?;

@@ -45,6 +45,7 @@ pub async fn up(
         let arguments = [
             ("--revenova-port", port(|ports| ports.revenova)),
             ("--quickbooks-port", port(|ports| ports.quickbooks)),
+            ("--erp-port", port(|ports| ports.erp)),
             ("--receiver-port", port(|ports| ports.receiver)),
             ("--control-port", port(|ports| ports.control)),
             ("--tls-cert", path(&certificates.server)),

@@ -62,9 +62,9 @@ pub struct Progress {
     /// The run under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
-    /// When the last complete run ended.
+    /// The last run that came to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completed_at: Option<Timestamp>,
+    pub completed: Option<Completed>,
     /// Since when, and why, no run came to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<Failing>,
@@ -87,6 +87,17 @@ pub struct Run {
     pub began_at: Timestamp,
     /// Until when no other run may begin.
     pub leased_until: Timestamp,
+}
+
+/// A run that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completed {
+    /// When it began: what changed before then, less the overlap, is durable.
+    pub began_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How many pages it read.
+    pub pages: u32,
 }
 
 /// Polling that does not come to its end.
@@ -179,7 +190,7 @@ impl Progress {
             next.run = Some(Run { page, failures: 0, position, leased_until: now + LEASE, ..run });
         } else {
             next.settled = is_settled(next.watermark.as_ref(), overlap, run.began_at);
-            next.completed_at = Some(now);
+            next.completed = Some(Completed { began_at: run.began_at, ended_at: now, pages: run.page });
             next.failing = None;
         }
         next

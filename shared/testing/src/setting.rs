@@ -48,6 +48,7 @@ pub fn bundle(tenant: &TenantId, url: &str) -> Bundle {
             ("QUICKBOOKS_URL", url.to_owned()),
             ("QUICKBOOKS_REALM", "4620816365".to_owned()),
             ("RECEIVER_URL", format!("{url}/hooks/alerts")),
+            ("POLL_SINCE", "2026-11-20T12:00:00Z".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );

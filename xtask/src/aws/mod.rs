@@ -13,7 +13,7 @@ use aws_sigv4::{
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
-pub use calls::{LogEvent, QueueDepth};
+pub use calls::{LogEvent, NAME_PREFIX, QueueDepth};
 
 /// The emulator's own account: whoever has these is its administrator.
 pub const ACCESS_KEY: &str = "test";
@@ -57,6 +57,11 @@ impl Aws {
     /// A client of the emulator at this address.
     pub fn new(endpoint: String) -> Result<Self> {
         Ok(Self { endpoint, http: http_client(TIMEOUT)? })
+    }
+
+    /// The emulator's address.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// Calls an operation of an API with the JSON protocol: `target` is such as `AmazonSQS.SendMessage`.

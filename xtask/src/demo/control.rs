@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fluxnex_simulators::{
-    commands::{Configuration, Counts, Planned, Ports, Scenario},
+    commands::{
+        Configuration, Counts, ErpPlanned, ErpScenario, Planned, Ports, Scenario, SilentChanges, SilentVersions,
+    },
     journal::Journal,
 };
 use reqwest::{Client, Method};
@@ -41,6 +43,16 @@ impl Control {
     /// Starts a scenario.
     pub async fn start(&self, scenario: &Scenario) -> Result<Planned> {
         self.read(Method::POST, "/revenova/scenario", Some(scenario)).await
+    }
+
+    /// Makes the ERP's records.
+    pub async fn start_erp(&self, scenario: &ErpScenario) -> Result<ErpPlanned> {
+        self.read(Method::POST, "/erp/scenario", Some(scenario)).await
+    }
+
+    /// Changes invoices at Revenova of which nobody is told.
+    pub async fn change_silently(&self, changes: &SilentChanges) -> Result<SilentVersions> {
+        self.read(Method::POST, "/revenova/silent-changes", Some(changes)).await
     }
 
     /// What happened so far.

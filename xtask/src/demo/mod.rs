@@ -1,16 +1,19 @@
 //! The main job: customers and invoices travel from a simulated Revenova to a simulated QuickBooks
-//! Online, and the checker reconciles what both recorded.
+//! Online, and from a simulated ERP to a receiver of signed webhooks, and the checker reconciles what
+//! the applications recorded.
 
 mod control;
+mod fetches;
 mod outcome;
+mod polls;
 mod setup;
 mod watch;
 
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use fluxnex_simulators::commands::Scenario;
-use jiff::Timestamp;
+use fluxnex_simulators::commands::{ErpScenario, Scenario, SilentChanges};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     aws::Aws,
@@ -23,10 +26,18 @@ use crate::{
 use control::Control;
 pub use outcome::Outcome;
 pub use setup::Credentials;
+use outcome::Run;
 use setup::Job;
+use watch::{Polling, Watcher};
 
 /// One customer for so many invoices.
 const INVOICES_PER_CUSTOMER: u32 = 10;
+/// The share of the invoices whose customers nobody tells of: they have to be fetched.
+const SILENT_SHARE: f64 = 0.1;
+/// One such customer for so many invoices.
+const INVOICES_PER_SILENT_CUSTOMER: u32 = 20;
+/// The ERP has one invoice for so many of Revenova's.
+const ERP_SHARE: u32 = 4;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -57,24 +68,26 @@ pub async fn run(layout: &Layout, options: &Options, progress: &Progress) -> Res
     let control = Control::new(&ports)?;
     let database = postgres::connect(&database, &certificates::ensure(layout)?).await?;
 
-    let step = progress.start("applying the tenant's configuration");
+    let step = progress.start("applying the tenants' configurations");
     let credentials = remembered.credentials.unwrap_or_else(Credentials::generate);
     state.update(|state| state.credentials = Some(credentials.clone()))?;
-    let job = Job { layout, aws: &aws, control: &control, ports, api_url: &api_url, credentials };
+    let page_size = page_size(options);
+    let job = Job { layout, aws: &aws, control: &control, ports, api_url: &api_url, credentials, page_size };
     step.finish(setup::prepare(&job).await)?;
 
-    let scenario = scenario(options);
+    let watcher = Watcher { control: &control, aws: &aws, database: &database, progress };
     let began = Instant::now();
-    let planned = control.start(&scenario).await?;
-    progress.say(format!("Sending {} webhooks (seed {})", planned.webhooks, scenario.seed));
-    let end = watch::watch(&control, &aws, &database, progress).await?;
+    let run = play(&watcher, options, &scenario(options)).await?;
     let elapsed = began.elapsed();
 
     let step = progress.start("reconciling");
     let gathered = async { anyhow::Ok((control.journal().await?, outcome::failed_events(&database).await?)) };
     let (journal, failed) = step.finish(gathered.await)?;
-    let outcome = outcome::judge(&journal, &failed, end, elapsed);
+    let outcome = outcome::judge(&journal, &failed, run, elapsed);
     progress.say(format!("\nReconciliation\n{}", outcome.report));
+    for line in outcome.lines() {
+        progress.say(line);
+    }
     for fault in &outcome.faults {
         progress.say(format!("✗ {fault}"));
     }
@@ -83,12 +96,51 @@ pub async fn run(layout: &Layout, options: &Options, progress: &Progress) -> Res
     Ok(outcome)
 }
 
+/// Plays the main job: webhooks of acme and a poll of globex at once, and when all is quiet changes at
+/// acme's source that only a poll can find.
+async fn play(watcher: &Watcher<'_>, options: &Options, scenario: &Scenario) -> Result<Run> {
+    let Watcher { control, aws, progress, .. } = watcher;
+    let began_at = Timestamp::now();
+    let erp = ErpScenario {
+        customers: scenario.customers,
+        invoices: (options.invoices / ERP_SHARE).max(1),
+        poison: 0,
+        seed: scenario.seed,
+    };
+    let planned_erp = control.start_erp(&erp).await?;
+    let globex = Polling::fire(aws, polls::of(aws, setup::GLOBEX, |_| true).await?).await?;
+    let planned = control.start(scenario).await?;
+    let seed = scenario.seed;
+    progress.say(format!("Sending {} webhooks, polling {} records (seed {seed})", planned.webhooks, planned_erp.versions));
+    let mut end = watcher.watch(&globex).await?;
+    let mut pages = globex.pages(aws).await?;
+
+    let changes = SilentChanges { count: options.invoices.div_ceil(2), seed };
+    let changed = control.change_silently(&changes).await?;
+    progress.say(format!("Polling {} changes that no webhook told of", changed.versions));
+    let acme = polls::of(aws, setup::ACME, |object| object.contains("Invoice")).await?;
+    let acme = Polling::fire(aws, acme).await?;
+    end = end.and(watcher.watch(&acme).await?);
+    pages += acme.pages(aws).await?;
+    let fetches = fetches::since(aws, began_at).await?;
+    Ok(Run { end, pages, fetches, silent_customers: planned.silent_customers_used })
+}
+
+/// How many records a source gives at once, so that even a small job takes a poll several pages.
+fn page_size(options: &Options) -> usize {
+    (options.invoices / 8).clamp(2, 200) as usize
+}
+
 fn scenario(options: &Options) -> Scenario {
-    let clock = u64::try_from(Timestamp::now().as_second()).unwrap_or(1);
+    let now = Timestamp::now();
     Scenario {
         customers: (options.invoices / INVOICES_PER_CUSTOMER).max(1),
         invoices: options.invoices,
-        seed: options.seed.unwrap_or(clock),
+        silent_customers: (options.invoices / INVOICES_PER_SILENT_CUSTOMER).max(1),
+        silent_share: SILENT_SHARE,
+        // The stamps of the webhooks' records lie in the past, so that later changes have later ones.
+        start: now - SignedDuration::from_hours(24),
+        seed: options.seed.unwrap_or(u64::try_from(now.as_second()).unwrap_or(1)),
         deadline_seconds: 600,
         ..Scenario::default()
     }

@@ -109,9 +109,13 @@ impl Place {
         let said = &operation.operation;
         let values = self.values(subject);
         let mut url = self.below(&said.path.fill(&values, percent_encode)?)?;
+        let mut query = url.query().map(str::to_owned).into_iter().collect::<Vec<_>>();
         for (name, template) in &said.query {
-            url.query_pairs_mut().append_pair(name, &template.fill(&values, str::to_owned)?);
+            // A blank as `%20`: `+` means one in forms only, and OData services take it for a plus.
+            let value = template.fill(&values, str::to_owned)?;
+            query.push(format!("{}={}", percent_encode(name), percent_encode(&value)));
         }
+        url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         for (name, template) in &said.headers {
             let name = HeaderName::try_from(name).map_err(|_| PrepareError::Value { part: "headers" })?;
@@ -209,6 +213,26 @@ mod tests {
             let path = format!("/customer/{id}/x");
             assert_eq!(place("https://a.example").below(&path), Err(PrepareError::Value { part: "path" }), "{id}");
         }
+    }
+
+    #[test]
+    fn what_stands_in_a_query_is_encoded_for_a_url() {
+        let manifest = serde_json::json!({
+            "connector": "example", "title": "Example", "settings": {},
+            "objects": {"*": {"identify": {"id": ".id"}, "read_one": {
+                "method": "GET", "path": "/x", "query": {"$filter": "id eq '{id}' and a+b lt 1"}}}},
+        });
+        let manifest = serde_json::from_value(manifest).unwrap();
+        let manifest = fluxnex_core::connector::CompiledManifest::compile(manifest).unwrap();
+        let object = ObjectName::parse("Things").unwrap();
+        let target = TargetRecord { id: "ä&1".to_owned(), version: None };
+        let id = fluxnex_core::ids::SourceId::parse("ä&1").unwrap();
+        let operation = manifest.read_one(&object, &id).unwrap();
+        let subject = Subject { object: &object, key: None, target: Some(&target), list: None, payload: "null" };
+        let url = |base: &str| place(base).prepare(operation, &subject).unwrap().url.to_string();
+        let query = "%24filter=id%20eq%20%27%C3%A4%261%27%20and%20a%2Bb%20lt%201";
+        assert_eq!(url("https://a.example"), format!("https://a.example/x?{query}"));
+        assert_eq!(url("https://a.example/?t=a+b"), format!("https://a.example/x?t=a+b&{query}"));
     }
 
     #[test]
