@@ -8,10 +8,10 @@ use fluxnex_core::fetch::{BlockingFetch, FetchError};
 use fluxnex_core::ids::CanonicalId;
 use fluxnex_core::message::{RecordChanged, V1};
 use fluxnex_lambda::batch::BatchError;
-use fluxnex_store::{DueFetch, FetchEnd, Normalised, NormalisedWork, OpenFetch, Stored, Tenant};
+use fluxnex_store::{DueFetch, FetchEnd, Normalised, NormalisedWork, OpenFetch, SourceRecordKey, Stored, Tenant};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// How many executions are started, or answered, at once.
 const AT_ONCE: usize = 8;
@@ -72,21 +72,20 @@ impl Normalise {
         owners: &[usize],
         came: &HashSet<usize>,
     ) -> Result<(), BatchError> {
-        let missing: HashSet<CanonicalId> = owners
+        // A message that was overtaken may be the one that came back for the parent: the newer state of
+        // its record waits for it as well.
+        let waits = |item: &Normalised| {
+            matches!(item.work, NormalisedWork::Wait { .. } | NormalisedWork::End { outcome: FlowOutcome::Superseded, .. })
+        };
+        let waiting: BTreeSet<&SourceRecordKey> = owners
             .iter()
             .zip(items)
-            .filter(|(owner, _)| !came.contains(owner))
-            .filter_map(|(_, item)| match &item.work {
-                NormalisedWork::Wait { missing, .. } => Some(missing),
-                _ => None,
-            })
-            .flatten()
-            .filter(|missing| missing.fetch_at.is_some())
-            .map(|missing| missing.parent.canonical_id)
+            .filter(|(owner, item)| !came.contains(owner) && waits(item))
+            .map(|(_, item)| &item.record)
             .collect();
-        let missing: Vec<CanonicalId> = missing.into_iter().collect();
+        let waiting: Vec<&SourceRecordKey> = waiting.into_iter().collect();
         let (database, now) = (self.tenants.database(), self.clock.now());
-        let due = database.due_fetches(tenant, &missing, now).await.map_err(|error| batch_error(&error))?;
+        let due = database.due_fetches(tenant, &waiting, now).await.map_err(|error| batch_error(&error))?;
         let started: Vec<(CanonicalId, i32)> = stream::iter(due)
             .map(|due| async move {
                 let (parent, generation) = (due.parent, due.generation);

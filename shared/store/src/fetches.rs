@@ -6,6 +6,7 @@
 
 use crate::connection::Database;
 use crate::error::StoreError;
+use crate::replica::{SourceRecordKey, columns};
 use crate::tenant::Tenant;
 use fluxnex_core::ids::{CanonicalId, ConnectionId, InvalidId, ObjectName, SourceId};
 use jiff::Timestamp;
@@ -112,27 +113,36 @@ pub(crate) async fn want(
 }
 
 impl Database {
-    /// The fetches of these parents that are wanted, not started, and whose time has come.
+    /// The fetches that these records wait for, and that are wanted, not started, and whose time has
+    /// come; whichever state of a record it is that waits.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn due_fetches(
         &self,
         tenant: &Tenant,
-        parents: &[CanonicalId],
+        records: &[&SourceRecordKey],
         now: Timestamp,
     ) -> Result<Vec<DueFetch>, StoreError> {
-        if parents.is_empty() {
+        if records.is_empty() {
             return Ok(Vec::new());
         }
+        let [connections, objects, source_ids] = columns(records.iter().copied());
+        let schema = tenant.schema();
         let sql = format!(
-            "SELECT parent_id, connection, object, source_id, generation, deadline FROM {}.dependency_fetches
-             WHERE tenant = $1 AND parent_id = ANY($2) AND state = 'wanted' AND start_at <= $3",
-            tenant.schema()
+            "SELECT f.parent_id, f.connection, f.object, f.source_id, f.generation, f.deadline
+             FROM {schema}.dependency_fetches f
+             WHERE f.tenant = $1 AND f.state = 'wanted' AND f.start_at <= $2 AND f.parent_id IN (
+                 SELECT w.parent_id FROM unnest($3::text[], $4::text[], $5::text[]) k (connection, object, source_id)
+                 JOIN {schema}.waiting_records w USING (connection, object, source_id))"
         );
-        let ids = uuids(parents);
-        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&tenant.id.as_str(), Type::TEXT), (&ids, Type::UUID_ARRAY), (&now, Type::TIMESTAMPTZ)];
+        let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&tenant.id.as_str(), Type::TEXT),
+            (&now, Type::TIMESTAMPTZ),
+            (&connections, Type::TEXT_ARRAY),
+            (&objects, Type::TEXT_ARRAY),
+            (&source_ids, Type::TEXT_ARRAY),
+        ];
         self.query(&sql, &parameters).await?.iter().map(due).collect()
     }
 

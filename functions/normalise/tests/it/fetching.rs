@@ -64,6 +64,19 @@ async fn a_missing_parent_is_fetched_once_however_many_wait_for_it() {
 }
 
 #[tokio::test]
+async fn a_child_that_changed_meanwhile_still_has_its_parent_fetched() {
+    let stage = Stage::new().await;
+    let batch = stage.replicated(&invoices(&["a0XA"], "001A")).await;
+    assert!(stage.run(&batch).await.is_empty());
+    let again = stage.after_grace();
+    let newer = stage.replicated(&[notice(INVOICE, &invoice("a0XA", "a0XA", "001A", 2))]).await;
+    // The message that comes back for the parent is of the older state, and all there is.
+    assert_eq!(newer.len(), 1);
+    assert!(stage.run(&again).await.is_empty());
+    assert_eq!(stage.setting.workflows.executions().len(), 1);
+}
+
+#[tokio::test]
 async fn a_parent_that_comes_by_itself_is_not_fetched() {
     let stage = Stage::new().await;
     let batch = stage.replicated(&invoices(&["a0XA"], "001A")).await;
