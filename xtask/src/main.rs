@@ -67,8 +67,10 @@ enum Command {
     /// Run the main job on simulated applications, and reconcile what they recorded
     ///
     /// N invoices and their customers travel from Revenova to QuickBooks Online: signed webhooks, shuffled,
-    /// some sent twice, some records updated again, one poisoned. Starts the platform if it does not run, and
-    /// then takes it down at the end. Exit code 0 only if everything reconciles.
+    /// some sent twice, some records updated again, one poisoned, some for customers that have to be fetched;
+    /// then half of the invoices change and a poll has to find it. Another tenant's ERP is polled, and its records
+    /// go to a receiver of signed webhooks. Starts the platform if it does not run, and then takes it down at the
+    /// end. Exit code 0 only if everything reconciles.
     Demo(DemoArguments),
     /// Run every test: style, Rust, infrastructure, rules of the repository, and the main job
     ///
@@ -109,6 +111,11 @@ struct DemoArguments {
     /// Leave the platform running
     #[arg(long)]
     keep: bool,
+    /// Kill functions (SIGKILL) while they wait for a source; everything must reconcile all the same
+    ///
+    /// Takes a minute or two longer: a queue shows the message of a killed function only after a while.
+    #[arg(long)]
+    kill: bool,
     /// Generate the same records and webhooks as a run that printed this seed
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
@@ -193,7 +200,7 @@ async fn up(layout: &Layout, options: Options, progress: &Progress) -> Result<Ex
 /// A platform that ran before is left running; one that the demo started is taken down, unless it shall be kept.
 async fn run_demo(layout: &Layout, arguments: &DemoArguments, progress: &Progress) -> Result<ExitCode> {
     let was_running = platform::is_running(layout);
-    let options = demo::Options { invoices: arguments.invoices, seed: arguments.seed };
+    let options = demo::Options { invoices: arguments.invoices, seed: arguments.seed, kill: arguments.kill };
     let work = async {
         platform::up(layout, &Options::default(), progress).await?;
         demo::run(layout, &options, progress).await

@@ -133,7 +133,9 @@ mod tests {
         layout.create().unwrap();
         let state = StateFile::open(&layout);
         state
-            .update(|state| state.simulators = Some(Ports { revenova: 1, quickbooks: 2, erp: 3, receiver: 4, control: 5 }))
+            .update(|state| {
+                state.simulators = Some(Ports { revenova: 1, quickbooks: 2, erp: 3, receiver: 4, control: 5 })
+            })
             .unwrap();
         let again = StateFile::open(&layout);
         assert_eq!(again.get().simulators, state.get().simulators);

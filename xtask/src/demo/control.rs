@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use fluxnex_simulators::{
     commands::{
-        Configuration, Counts, ErpPlanned, ErpScenario, Planned, Ports, Scenario, SilentChanges, SilentVersions,
+        Configuration, Counts, ErpPlanned, ErpScenario, FaultRule, ListedFault, Planned, Ports, Scenario,
+        SilentChanges, SilentVersions,
     },
     journal::Journal,
 };
@@ -53,6 +54,23 @@ impl Control {
     /// Changes invoices at Revenova of which nobody is told.
     pub async fn change_silently(&self, changes: &SilentChanges) -> Result<SilentVersions> {
         self.read(Method::POST, "/revenova/silent-changes", Some(changes)).await
+    }
+
+    /// Adds a fault; gives its number.
+    pub async fn add_fault(&self, rule: &FaultRule) -> Result<u64> {
+        let answer: Value = self.read(Method::POST, "/faults", Some(rule)).await?;
+        answer.get("id").and_then(Value::as_u64).context("the simulated applications gave a fault no number")
+    }
+
+    /// Removes a fault.
+    pub async fn remove_fault(&self, id: u64) -> Result<()> {
+        self.send(Method::DELETE, &format!("/faults/{id}"), None::<&Value>).await.map(drop)
+    }
+
+    /// How often a fault was played.
+    pub async fn played(&self, id: u64) -> Result<u64> {
+        let faults: Vec<ListedFault> = self.read(Method::GET, "/faults", None::<&Value>).await?;
+        Ok(faults.iter().find(|fault| fault.id == id).map_or(0, |fault| fault.played))
     }
 
     /// What happened so far.

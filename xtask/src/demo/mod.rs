@@ -4,6 +4,7 @@
 
 mod control;
 mod fetches;
+mod kills;
 mod outcome;
 mod polls;
 mod setup;
@@ -24,9 +25,10 @@ use crate::{
     state::StateFile,
 };
 use control::Control;
+use kills::Place;
 pub use outcome::Outcome;
-pub use setup::Credentials;
 use outcome::Run;
+pub use setup::Credentials;
 use setup::Job;
 use watch::{Polling, Watcher};
 
@@ -47,11 +49,13 @@ pub struct Options {
     /// The seed of everything that is generated; by default another one for each run, since the records of
     /// an earlier run would be recognised as unchanged.
     pub seed: Option<u64>,
+    /// Whether `poll` and `fetch` are killed while they wait for a source.
+    pub kill: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { invoices: 100, seed: None }
+        Self { invoices: 100, seed: None, kill: false }
     }
 }
 
@@ -77,7 +81,8 @@ pub async fn run(layout: &Layout, options: &Options, progress: &Progress) -> Res
 
     let watcher = Watcher { control: &control, aws: &aws, database: &database, progress };
     let began = Instant::now();
-    let run = play(&watcher, options, &scenario(options)).await?;
+    let place = Place { layout, emulator: &emulator, aws: &aws, control: &control };
+    let run = play(&watcher, &place, options, &scenario(options)).await?;
     let elapsed = began.elapsed();
 
     let step = progress.start("reconciling");
@@ -98,21 +103,31 @@ pub async fn run(layout: &Layout, options: &Options, progress: &Progress) -> Res
 
 /// Plays the main job: webhooks of acme and a poll of globex at once, and when all is quiet changes at
 /// acme's source that only a poll can find.
-async fn play(watcher: &Watcher<'_>, options: &Options, scenario: &Scenario) -> Result<Run> {
+async fn play(watcher: &Watcher<'_>, place: &Place<'_>, options: &Options, scenario: &Scenario) -> Result<Run> {
     let Watcher { control, aws, progress, .. } = watcher;
     let began_at = Timestamp::now();
     let erp = ErpScenario {
         customers: scenario.customers,
-        invoices: (options.invoices / ERP_SHARE).max(1),
+        // To be met in its midst, a run needs some pages.
+        invoices: if options.kill { options.invoices } else { (options.invoices / ERP_SHARE).max(1) },
         poison: 0,
         seed: scenario.seed,
     };
     let planned_erp = control.start_erp(&erp).await?;
-    let globex = Polling::fire(aws, polls::of(aws, setup::GLOBEX, |_| true).await?).await?;
+    let polls = polls::of(aws, setup::GLOBEX, |_| true).await?;
+    let victim = polls.iter().find(|poll| options.kill && poll.object == "Invoices").cloned();
+    let globex = Polling::fire(aws, polls).await?;
     let planned = control.start(scenario).await?;
     let seed = scenario.seed;
-    progress.say(format!("Sending {} webhooks, polling {} records (seed {seed})", planned.webhooks, planned_erp.versions));
-    let mut end = watcher.watch(&globex).await?;
+    progress
+        .say(format!("Sending {} webhooks, polling {} records (seed {seed})", planned.webhooks, planned_erp.versions));
+    let kills = async {
+        match &victim {
+            Some(poll) => kills::run(place, poll).await,
+            None => Ok(()),
+        }
+    };
+    let (mut end, ()) = tokio::try_join!(watcher.watch(&globex), kills)?;
     let mut pages = globex.pages(aws).await?;
 
     let changes = SilentChanges { count: options.invoices.div_ceil(2), seed };

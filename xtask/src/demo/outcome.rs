@@ -84,6 +84,7 @@ fn fetch_faults(report: &Report, run: &Run) -> Vec<String> {
     if executions != parents {
         faults.push(format!("{executions} blocking fetches for {parents} missing parents"));
     }
+    // A read that was cut short by a kill has no answer, and does not count.
     if report.parent_reads != report.parents_fetched {
         faults.push(format!("{} reads of {} missing parents", report.parent_reads, report.parents_fetched));
     }
@@ -181,7 +182,13 @@ mod tests {
 
     #[test]
     fn each_missing_parent_is_fetched_once() {
-        let fine = Report { parents_fetched: 3, parent_reads: 3, silent_parents: 2, silent_parents_fetched: 2, ..Report::default() };
+        let fine = Report {
+            parents_fetched: 3,
+            parent_reads: 3,
+            silent_parents: 2,
+            silent_parents_fetched: 2,
+            ..Report::default()
+        };
         let fetches = Fetches { executions: 3, succeeded: 3, parents: 3 };
         let good = Run { fetches, silent_customers: 2, ..run(End::Quiet) };
         assert!(fetch_faults(&fine, &good).is_empty());

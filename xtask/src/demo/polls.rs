@@ -39,8 +39,7 @@ pub async fn of(aws: &Aws, tenant: &str, wanted: impl Fn(&str) -> bool) -> Resul
             let value = input.get(field).and_then(Value::as_str).map(str::to_owned);
             value.ok_or_else(|| anyhow!("the schedule {name} names no {field}"))
         };
-        let poll =
-            Poll { tenant: text("tenant")?, connection: text("connection")?, object: text("object")?, target };
+        let poll = Poll { tenant: text("tenant")?, connection: text("connection")?, object: text("object")?, target };
         if wanted(&poll.object) {
             polls.push(poll);
         }
@@ -71,6 +70,16 @@ impl Poll {
 
     /// The pages of the last run that came to its end, if it began after that moment.
     pub async fn complete_since(&self, aws: &Aws, moment: Timestamp) -> Result<Option<u32>> {
+        let completed = self.progress(aws).await?.completed;
+        Ok(completed.filter(|run| run.began_at > moment).map(|run| run.pages))
+    }
+
+    /// The page that the run under way reads next.
+    pub async fn page(&self, aws: &Aws) -> Result<Option<u32>> {
+        Ok(self.progress(aws).await?.run.map(|run| run.page))
+    }
+
+    async fn progress(&self, aws: &Aws) -> Result<Progress> {
         let input = json!({
             "TableName": format!("{NAME_PREFIX}control"),
             "Key": {
@@ -80,8 +89,9 @@ impl Poll {
             "ConsistentRead": true,
         });
         let found = aws.call("dynamodb", "DynamoDB_20120810.GetItem", &input).await?;
-        let Some(progress) = found.pointer("/Item/progress/S").and_then(Value::as_str) else { return Ok(None) };
-        let progress: Progress = serde_json::from_str(progress).context("the progress of a poll is not understood")?;
-        Ok(progress.completed.filter(|run| run.began_at > moment).map(|run| run.pages))
+        let Some(progress) = found.pointer("/Item/progress/S").and_then(Value::as_str) else {
+            return Ok(Progress::default());
+        };
+        serde_json::from_str(progress).context("the progress of a poll is not understood")
     }
 }

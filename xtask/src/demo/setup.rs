@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use fluxnex_core::bundle::inline;
 use fluxnex_simulators::commands::{
-    Configuration, ErpSettings, Ports, QuickbooksClient, QuickbooksSettings, ReceiverSettings, RevenovaClient, RevenovaSettings,
-    WebhookTarget,
+    Configuration, ErpSettings, Ports, QuickbooksClient, QuickbooksSettings, ReceiverSettings, RevenovaClient,
+    RevenovaSettings, WebhookTarget,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -232,7 +232,8 @@ mod tests {
                     flows:\n  a:\n    to_entity: {file: mappings/a.jq}\n";
         fs::write(folder.join("fluxnex.yaml"), yaml).unwrap();
         let ports = Ports { revenova: 1, quickbooks: 2, erp: 3, receiver: 4, control: 5 };
-        let document = bundle_document(&folder.join("fluxnex.yaml"), &variables(&ports, Timestamp::UNIX_EPOCH)).unwrap();
+        let document =
+            bundle_document(&folder.join("fluxnex.yaml"), &variables(&ports, Timestamp::UNIX_EPOCH)).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(document["flows"]["a"]["to_entity"], "{name: .Name}");
         assert_eq!(document["connections"]["one"]["settings"]["url"], "https://127.0.0.1:4/hooks/operations");

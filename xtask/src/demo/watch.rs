@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// All must be quiet this often in a row: between two looks a message may be in nobody's count.
 const QUIET_LOOKS: u32 = 3;
 /// Longer than any wait between two attempts in the main job.
-const NO_PROGRESS: Duration = Duration::from_secs(90);
+const NO_PROGRESS: Duration = Duration::from_secs(180);
 /// After so long a poll is fired again that is not complete.
 const FIRE_AGAIN: Duration = Duration::from_secs(20);
 /// Elsewhere than on a terminal, how often the counts are printed.
@@ -169,9 +169,8 @@ fn is_ours(schema: &str) -> bool {
 async fn open_fetches(database: &Client) -> Result<i64> {
     let mut open = 0;
     for tenant in TENANTS {
-        let query = format!(
-            "SELECT count(*) FROM tenant_{tenant}.dependency_fetches WHERE state NOT IN ('stored', 'failed')"
-        );
+        let query =
+            format!("SELECT count(*) FROM tenant_{tenant}.dependency_fetches WHERE state NOT IN ('stored', 'failed')");
         open += database.query_one(&query, &[]).await?.get::<_, i64>(0);
     }
     Ok(open)
@@ -181,7 +180,11 @@ fn is_quiet(look: &Look) -> bool {
     let sent = matches!(look.counts.scenario, ScenarioState::Finished | ScenarioState::Incomplete);
     let open = look.rows.iter().any(|count| count.rows > 0 && OPEN_STATES.contains(&count.state.as_str()));
     let waiting = look.rows.iter().any(|count| count.table == "waiting_records" && count.rows > 0);
-    sent && !open && !waiting && look.fetches == 0 && look.polls == 0 && look.queues.iter().all(|queue| queue.total() == 0)
+    sent && !open
+        && !waiting
+        && look.fetches == 0
+        && look.polls == 0
+        && look.queues.iter().all(|queue| queue.total() == 0)
 }
 
 /// The counts as lines, one for each layer.
