@@ -87,7 +87,8 @@ impl TaskError {
             #[serde(rename = "errorMessage")]
             message: String,
         }
-        let words = serde_json::from_str::<OfFunction>(&self.cause).map_or_else(|_| self.cause.clone(), |own| own.message);
+        let words =
+            serde_json::from_str::<OfFunction>(&self.cause).map_or_else(|_| self.cause.clone(), |own| own.message);
         match self.error.as_str() {
             "States.Timeout" => "it did not arrive in time".to_owned(),
             error if words.is_empty() => error.to_owned(),

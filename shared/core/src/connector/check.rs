@@ -155,7 +155,13 @@ impl<'a> Check<'a> {
             Some(compiled) => Some(compiled?),
             None => None,
         };
-        Some(CompiledList { list: list.clone(), version_kind: identify.version_kind, operation, records: records?, more })
+        Some(CompiledList {
+            list: list.clone(),
+            version_kind: identify.version_kind,
+            operation,
+            records: records?,
+            more,
+        })
     }
 
     pub(super) fn target(&mut self) -> BTreeMap<ObjectName, CompiledTargetObject> {

@@ -100,8 +100,7 @@ impl CompiledList {
     /// # Errors
     /// [`MappingError`] if the answer is not of the shape that the connector expects.
     pub fn page(&self, answer: &Json, settings: &Json) -> Result<ListedPage, MappingError> {
-        let records: Vec<Box<RawValue>> =
-            self.records.run_as(answer, vec![settings.clone()], "a list of records")?;
+        let records: Vec<Box<RawValue>> = self.records.run_as(answer, vec![settings.clone()], "a list of records")?;
         let more = match &self.more {
             Some(more) => more.run_as(answer, vec![settings.clone()], "true or false")?,
             None => records.len() >= usize::from(self.list.page_size),

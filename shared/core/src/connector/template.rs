@@ -155,9 +155,8 @@ impl Template {
             match part {
                 Part::Literal(literal) => filled.push_str(literal),
                 Part::Place(variable) => {
-                    let value = values
-                        .get(variable)
-                        .ok_or_else(|| TemplateError::NoValue { place: variable.to_string() })?;
+                    let value =
+                        values.get(variable).ok_or_else(|| TemplateError::NoValue { place: variable.to_string() })?;
                     filled.push_str(&encode(value));
                 }
             }

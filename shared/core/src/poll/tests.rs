@@ -45,7 +45,10 @@ fn a_message_that_comes_again_goes_on_with_its_run() {
     let progress = progress.page_read(Some(place(100, "b")), true, OVERLAP, at(1_001));
     assert_eq!(progress.begin(run(1), None, OVERLAP, at(1_002)), Begin::Goes(2));
     let done = progress.page_read(None, false, OVERLAP, at(1_003));
-    assert_eq!((done.run.is_none(), done.completed.clone().map(|run| (run.ended_at, run.pages))), (true, Some((at(1_003), 2))));
+    assert_eq!(
+        (done.run.is_none(), done.completed.clone().map(|run| (run.ended_at, run.pages))),
+        (true, Some((at(1_003), 2)))
+    );
     assert_eq!(done.turn(run(1), 2), Turn::Over);
 }
 

@@ -83,7 +83,8 @@ fn positions_are_written_as_the_source_reads_them() {
 #[test]
 fn ids_that_could_leave_their_quotes_are_none() {
     let compiled = compile(manifest()).unwrap();
-    let identify = |id: &str| compiled.identify(&things(), &json!({"ID": id, "Changed": null}).to_string(), &settings());
+    let identify =
+        |id: &str| compiled.identify(&things(), &json!({"ID": id, "Changed": null}).to_string(), &settings());
     assert!(identify("INV-000.1_a").is_ok());
     for hostile in ["a' or 1 eq 1", "a b", "ä", ""] {
         assert!(identify(hostile).is_err(), "{hostile}");
