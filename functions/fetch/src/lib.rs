@@ -163,7 +163,12 @@ impl Fetch {
         }
     }
 
-    async fn read(&self, tenant: &Tenant, parent: &BlockingFetch, invocation: &Invocation) -> Result<Answer, StepError> {
+    async fn read(
+        &self,
+        tenant: &Tenant,
+        parent: &BlockingFetch,
+        invocation: &Invocation,
+    ) -> Result<Answer, StepError> {
         let configured = tenant.configuration().connections.get(&parent.connection).ok_or_else(|| {
             FetchError::Invalid(format!("the connection {} is not in the running configuration", parent.connection))
         })?;

@@ -1,12 +1,12 @@
 //! One record in one flow: from the replica's payload to a canonical record, or to why there is none.
 
+use fluxnex_core::bundle::Configuration;
 use fluxnex_core::canonical::canonical_id;
 use fluxnex_core::event::FlowOutcome;
 use fluxnex_core::flow::{Flow, FlowError, Parent};
 use fluxnex_core::ids::CanonicalId;
 use fluxnex_core::mapping::Json;
 use fluxnex_core::message::RecordChanged;
-use fluxnex_core::bundle::Configuration;
 use fluxnex_store::{MissingParent, Normalised, NormalisedWork, SourceRecord, SourceRecordKey};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};

@@ -75,7 +75,10 @@ impl Normalise {
         // A message that was overtaken may be the one that came back for the parent: the newer state of
         // its record waits for it as well.
         let waits = |item: &Normalised| {
-            matches!(item.work, NormalisedWork::Wait { .. } | NormalisedWork::End { outcome: FlowOutcome::Superseded, .. })
+            matches!(
+                item.work,
+                NormalisedWork::Wait { .. } | NormalisedWork::End { outcome: FlowOutcome::Superseded, .. }
+            )
         };
         let waiting: BTreeSet<&SourceRecordKey> = owners
             .iter()

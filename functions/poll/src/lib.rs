@@ -21,7 +21,7 @@ use fluxnex_lambda::batch::{BatchError, Outcome, Work};
 use fluxnex_lambda::inbound::Inbound;
 use fluxnex_lambda::{BoxError, Deadline, TimeScale};
 use futures::future::join_all;
-use settings::{Polled, PollCache};
+use settings::{PollCache, Polled};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -141,8 +141,7 @@ impl Poll {
                     },
                 },
             };
-            let reading =
-                Reading { request, connection: &connection, polled: &polled, list, progress, revision, next };
+            let reading = Reading { request, connection: &connection, polled: &polled, list, progress, revision, next };
             return self.read(reading, deadline).await;
         }
         Ok(Outcome::retry("the progress changes all the time"))

@@ -14,9 +14,7 @@ use fluxnex_core::event::EventState;
 use fluxnex_core::ids::TenantId;
 use fluxnex_core::message::{EventSource, InboundEvent, Notification, NotificationKind, RecordChanged, V1, by_tenant};
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
-use fluxnex_store::{
-    Incoming, IncomingRecord, Registered, SourceRecord, SourceRecordKey, StoreError, Tenant, Tenants,
-};
+use fluxnex_store::{Incoming, IncomingRecord, Registered, SourceRecord, SourceRecordKey, StoreError, Tenant, Tenants};
 use std::sync::Arc;
 
 /// What the stage needs.

@@ -4,7 +4,8 @@ use crate::Sweep;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
 use fluxnex_core::ids::TenantId;
 use fluxnex_core::message::{
-    InboundEvent, Notification, NotificationKind, PollRequest, RecordChanged, RecordNormalised, SweepTenant, V1, WakeMessage,
+    InboundEvent, Notification, NotificationKind, PollRequest, RecordChanged, RecordNormalised, SweepTenant, V1,
+    WakeMessage,
 };
 use fluxnex_lambda::batch::{self, BatchError, Outcome, Record, Undecodable, Work};
 use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent};

@@ -3,8 +3,8 @@
 use crate::Sweep;
 use fluxnex_cloud::control::BusyTenant;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
-use fluxnex_core::ids::TenantId;
 use fluxnex_core::fetch::FetchError;
+use fluxnex_core::ids::TenantId;
 use fluxnex_core::message::{Notification, SweepTenant, V1, WakeMessage};
 use fluxnex_lambda::batch::{self, BatchError, Outcome, Work};
 use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent};
@@ -108,8 +108,7 @@ impl Sweep {
             .iter()
             .map(|HopelessWait { event, flow, connection, record, reason }| {
                 let (record, reason) = (record.clone(), reason.clone());
-                let message =
-                    Notification::event_failed(tenant.id(), *event, flow, connection, record, reason, now);
+                let message = Notification::event_failed(tenant.id(), *event, flow, connection, record, reason, now);
                 Ok(OutgoingMessage::json(&message)?.group(tenant.id().as_str()))
             })
             .collect::<Result<Vec<_>, serde_json::Error>>()?;

@@ -66,11 +66,8 @@ impl Inbound {
     /// # Errors
     /// [`InboundError`].
     pub async fn make_durable(&self, events: Vec<Accepted>) -> Result<(), InboundError> {
-        let messages: Vec<OutgoingMessage> = stream::iter(events)
-            .map(|event| self.message(event))
-            .buffered(UPLOADS_AT_ONCE)
-            .try_collect()
-            .await?;
+        let messages: Vec<OutgoingMessage> =
+            stream::iter(events).map(|event| self.message(event)).buffered(UPLOADS_AT_ONCE).try_collect().await?;
         Ok(self.queues.send(&self.inbound_gateway, messages).await?)
     }
 

@@ -162,11 +162,8 @@ impl Database {
              WHERE f.tenant = $1 AND f.parent_id = k.parent AND f.generation = k.generation AND f.state = 'wanted'",
             tenant.schema()
         );
-        let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
-            (&tenant.id.as_str(), Type::TEXT),
-            (&parents, Type::UUID_ARRAY),
-            (&generations, Type::INT4_ARRAY),
-        ];
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&tenant.id.as_str(), Type::TEXT), (&parents, Type::UUID_ARRAY), (&generations, Type::INT4_ARRAY)];
         self.query(&sql, &parameters).await.map(drop)
     }
 
@@ -290,12 +287,7 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn may_give_up(
-        &self,
-        tenant: &Tenant,
-        parent: CanonicalId,
-        generation: i32,
-    ) -> Result<bool, StoreError> {
+    pub async fn may_give_up(&self, tenant: &Tenant, parent: CanonicalId, generation: i32) -> Result<bool, StoreError> {
         let sql = format!(
             "SELECT generation = $3 AND state <> 'stored' FROM {}.dependency_fetches WHERE tenant = $1 AND parent_id = $2",
             tenant.schema()

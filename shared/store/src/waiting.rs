@@ -1,9 +1,9 @@
 //! Records that wait for a parent, and their release.
 
+use crate::canonical::{end, end_events};
 use crate::connection::Database;
 use crate::error::StoreError;
 use crate::tenant::Tenant;
-use crate::canonical::{end, end_events};
 use fluxnex_core::event::FlowOutcome;
 use fluxnex_core::flow::Parent;
 use fluxnex_core::ids::{CanonicalId, ConnectionId, EventId, FlowId, InvalidId, ObjectName, SourceId};
@@ -112,7 +112,12 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn expired_waits(&self, tenant: &Tenant, now: Timestamp, limit: i64) -> Result<Vec<HopelessWait>, StoreError> {
+    pub async fn expired_waits(
+        &self,
+        tenant: &Tenant,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<HopelessWait>, StoreError> {
         let sql = format!(
             "SELECT DISTINCT ON (event, flow) event, flow, connection, object, source_id, parent_entity, parent_source_id
              FROM (SELECT * FROM {}.waiting_records WHERE tenant = $1 AND deadline <= $2 ORDER BY deadline LIMIT $3) w
@@ -141,8 +146,7 @@ impl Database {
              FROM {}.waiting_records WHERE tenant = $1 AND parent_id = $2 ORDER BY event, flow",
             tenant.schema()
         );
-        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&tenant.id.as_str(), Type::TEXT), (&parent.0, Type::UUID)];
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&tenant.id.as_str(), Type::TEXT), (&parent.0, Type::UUID)];
         self.query(&sql, &parameters).await?.iter().map(|row| hopeless(row, why)).collect()
     }
 

@@ -7,7 +7,8 @@ use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
 use fluxnex_cloud::twin::{
-    InMemoryControl, InMemoryObjects, InMemoryQueues, InMemorySchedules, InMemorySecrets, InMemoryWorkflows, ManualClock,
+    InMemoryControl, InMemoryObjects, InMemoryQueues, InMemorySchedules, InMemorySecrets, InMemoryWorkflows,
+    ManualClock,
 };
 use fluxnex_connect::{Engine, catalog};
 use fluxnex_core::bundle::{Bundle, inline};

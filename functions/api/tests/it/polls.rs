@@ -76,7 +76,10 @@ async fn polls_that_cannot_be_are_refused() {
         (json!({"Account": {"schedule": "cron(* * * * *)"}}), "six fields"),
         (json!({"Account": {"schedule": "at(2026-11-20T13:00:00)"}}), "again and again"),
         (json!({"Account": {"schedule": "rate(5 minutes)", "timezone": "UTC"}}), "only a cron schedule"),
-        (json!({"Account": {"schedule": "rate(5 minutes)", "since": "yesterday"}}), "connections.revenova.polls.Account.since"),
+        (
+            json!({"Account": {"schedule": "rate(5 minutes)", "since": "yesterday"}}),
+            "connections.revenova.polls.Account.since",
+        ),
         (json!({"Account": {"schedule": "rate(5 minutes)", "colour": 1}}), "colour"),
     ] {
         let mut bundle = stage.bundle();

@@ -37,10 +37,10 @@ async fn a_step_that_died_after_feeding_in_is_repeated_and_does_no_harm() {
     // The state machine saw it die, and tries again with another token.
     stage.setting.workflows.expire(&first);
     let second = stage.setting.workflows.wait();
-    stage.setting.target.reply_below(
-        "/services/data",
-        Reply::json(200, &json!({"records": [account("001A", "Ada", 1)]})),
-    );
+    stage
+        .setting
+        .target
+        .reply_below("/services/data", Reply::json(200, &json!({"records": [account("001A", "Ada", 1)]})));
     stage.step(&second, &parent).await.unwrap();
     stage.settle().await;
     assert!(stage.setting.workflows.answer(&second).is_some());

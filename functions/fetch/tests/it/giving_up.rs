@@ -12,10 +12,7 @@ async fn those_who_wait_fail_visibly_and_people_are_told() {
     let stage = Stage::new().await;
     let parent = stage.waiting("a0XA", "001A").await;
     assert_eq!(stage.give_up(&parent, "NotFound", CAUSE).await.unwrap(), json!({"outcome": "given up"}));
-    assert_eq!(
-        stage.states().await,
-        ["webhook: failed: customer 001A of revenova: the source has no such record"]
-    );
+    assert_eq!(stage.states().await, ["webhook: failed: customer 001A of revenova: the source has no such record"]);
     let told: Vec<Notification> = decoded(&stage.setting.take("notification-delivery"));
     assert_eq!((told.len(), told[0].record.as_deref()), (1, Some("rtms__CustomerInvoice__c a0XA")));
     assert_eq!(stage.fetches().await, ["001A 1 failed 0 the source has no such record"]);

@@ -136,7 +136,8 @@ impl Stage {
     }
 
     pub(crate) async fn fetches(&self) -> Vec<String> {
-        let sql = "SELECT concat_ws(' ', source_id, generation, state, attempts, reason) FROM {schema}.dependency_fetches";
+        let sql =
+            "SELECT concat_ws(' ', source_id, generation, state, attempts, reason) FROM {schema}.dependency_fetches";
         self.setting.texts(sql).await
     }
 }

@@ -99,7 +99,10 @@ async fn an_execution_that_could_not_be_started_is_started_when_the_message_come
     assert_eq!(stage.run(&again).await, [0]);
     stage.setting.workflows.set_silent(false);
     assert!(stage.run(&again).await.is_empty());
-    assert_eq!((stage.setting.workflows.executions().len(), stage.fetches().await), (1, vec!["001A 1 started".to_owned()]));
+    assert_eq!(
+        (stage.setting.workflows.executions().len(), stage.fetches().await),
+        (1, vec!["001A 1 started".to_owned()])
+    );
 }
 
 #[tokio::test]

@@ -24,7 +24,11 @@ async fn every_page_is_durable_before_the_watermark_moves_and_the_next_begins_af
     assert!(events.iter().all(|event| event.object.as_ref().unwrap().as_str() == "Things"));
     let progress = stage.progress().await;
     assert_eq!(progress.watermark.unwrap().id.unwrap().as_str(), "e");
-    assert!(progress.run.is_none() && progress.settled && progress.completed.is_some_and(|run| run.pages == 3 && run.ended_at == stage.now()));
+    assert!(
+        progress.run.is_none()
+            && progress.settled
+            && progress.completed.is_some_and(|run| run.pages == 3 && run.ended_at == stage.now())
+    );
 }
 
 #[tokio::test]

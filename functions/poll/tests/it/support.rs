@@ -68,21 +68,15 @@ impl Stage {
         let objects = Arc::new(InMemoryObjects::default());
         let source = Target::start().await;
         let secrets = Arc::new(CachedSecrets::new(Arc::new(InMemorySecrets::default()), clock.clone()));
-        let inbound = Inbound {
-            objects: objects.clone(),
-            queues: queues.clone(),
-            inbound_gateway: queue("inbound-gateway"),
-        };
+        let inbound =
+            Inbound { objects: objects.clone(), queues: queues.clone(), inbound_gateway: queue("inbound-gateway") };
         let stage = Poll::new(
             control.clone(),
             Engine::new(source.client(), secrets),
             inbound,
             clock.clone(),
             TimeScale::REAL,
-            PollQueues {
-                fetch_request: queue("fetch-request"),
-                notification_delivery: queue("notification-delivery"),
-            },
+            PollQueues { fetch_request: queue("fetch-request"), notification_delivery: queue("notification-delivery") },
         );
         let messages = std::sync::atomic::AtomicUsize::new(0);
         let stage = Self { clock, queues, control, objects, source, stage, messages };
@@ -109,8 +103,7 @@ impl Stage {
     pub(crate) async fn run(&self, message: &Message) -> bool {
         let mut batch = event(&queue("fetch-request"), std::slice::from_ref(&message.message));
         batch.records[0].message_id = Some(message.id.clone());
-        let invocation =
-            fluxnex_lambda::Invocation::new("request", Deadline::after(Duration::from_secs(30)));
+        let invocation = fluxnex_lambda::Invocation::new("request", Deadline::after(Duration::from_secs(30)));
         let handle = async |works: &[_]| self.stage.handle(works, invocation.deadline()).await;
         let decode = fluxnex_lambda::batch::json::<PollRequest>;
         let response = fluxnex_lambda::batch::run_batch(batch, &invocation, decode, handle).await.unwrap();

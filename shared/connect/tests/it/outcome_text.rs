@@ -25,10 +25,7 @@ pub fn read(outcome: &ReadOutcome) -> Value {
 }
 
 /// A page as the number of its records, the place of the last one, and whether there are more.
-pub fn listed(
-    outcome: &ListOutcome,
-    identify: impl Fn(&str) -> Result<IdentifiedRecord, IdentifyError>,
-) -> Value {
+pub fn listed(outcome: &ListOutcome, identify: impl Fn(&str) -> Result<IdentifiedRecord, IdentifyError>) -> Value {
     match outcome {
         ListOutcome::Listed(page) => {
             let last = page.records.last().map(|record| identify(record.get()).unwrap());

@@ -235,10 +235,7 @@ impl Batch<'_> {
     }
 
     /// Missing parents whose source can be asked are noted, once each.
-    pub(super) async fn want_parents(
-        &self,
-        transaction: &Transaction<'_>,
-    ) -> Result<HashSet<CanonicalId>, StoreError> {
+    pub(super) async fn want_parents(&self, transaction: &Transaction<'_>) -> Result<HashSet<CanonicalId>, StoreError> {
         let waits = self.items.iter().filter_map(|item| match &item.work {
             NormalisedWork::Wait { missing, deadline } => Some((item, missing, *deadline)),
             _ => None,
