@@ -136,7 +136,7 @@ impl Poll {
                     Begin::Goes(1) => (progress, revision, NextPage { run, page: 1 }),
                     Begin::Goes(page) => return self.go_on(request, NextPage { run, page }, Duration::ZERO).await,
                     Begin::Begins(begun) => match self.save(request, revision, &begun).await? {
-                        Some(revision) => (begun, Some(revision), NextPage { run, page: 1 }),
+                        Some(revision) => (*begun, Some(revision), NextPage { run, page: 1 }),
                         None => continue,
                     },
                 },

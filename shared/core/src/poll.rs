@@ -113,7 +113,7 @@ pub struct Failing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
     /// The run begins.
-    Begins(Progress),
+    Begins(Box<Progress>),
     /// The same message began it already: it goes on at that page.
     Goes(u32),
     /// Another run is under way.
@@ -147,7 +147,7 @@ impl Progress {
         }
         let position = self.start(overlap).max(floor.cloned());
         let run = Run { id: run, page: 1, failures: 0, position, began_at: now, leased_until: now + LEASE };
-        Begin::Begins(Self { run: Some(run), ..self.clone() })
+        Begin::Begins(Box::new(Self { run: Some(run), ..self.clone() }))
     }
 
     fn start(&self, Overlap(overlap): Overlap) -> Option<Position> {

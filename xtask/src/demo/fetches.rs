@@ -38,10 +38,11 @@ pub async fn since(aws: &Aws, moment: Timestamp) -> Result<Fetches> {
             // The name ends in the generation; what is before it is the parent.
             parents.extend(text("name").rsplit_once('-').map(|(parent, _)| parent.to_owned()));
         }
-        match page.get("nextToken").filter(|token| token.is_string()) {
-            Some(token) => input["nextToken"] = token.clone(),
-            None => break,
-        }
+        let next = page.get("nextToken").filter(|token| token.is_string()).cloned();
+        match (next, input.as_object_mut()) {
+            (Some(token), Some(input)) => input.insert("nextToken".to_owned(), token),
+            _ => break,
+        };
     }
     fetches.parents = parents.len() as u64;
     Ok(fetches)

@@ -60,7 +60,7 @@ impl EmulatedWorkflows {
         let receipt = message.receipt_handle.unwrap();
         sqs.delete_message().queue_url(&self.queue).receipt_handle(receipt).send().await.unwrap();
         let body: Value = serde_json::from_str(&message.body.unwrap()).unwrap();
-        Some(body["token"].as_str().unwrap().to_owned())
+        Some(body.get("token").and_then(Value::as_str).unwrap().to_owned())
     }
 }
 

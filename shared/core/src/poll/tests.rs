@@ -20,7 +20,7 @@ fn run(number: u128) -> Uuid {
 
 fn begun(progress: &Progress, number: u128, now: i64) -> Progress {
     match progress.begin(run(number), None, OVERLAP, at(now)) {
-        Begin::Begins(progress) => progress,
+        Begin::Begins(progress) => *progress,
         other => panic!("{other:?}"),
     }
 }
