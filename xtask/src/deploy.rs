@@ -106,7 +106,8 @@ async fn deploy(
     step: &Step,
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
     let outputs = layout.state().join("outputs.json");
-    let mut deploy = cdk(layout, emulator);
+    let mut deploy = cdk(layout, &layout.cdk_output());
+    deploy.env("AWS_ENDPOINT_URL", emulator.endpoint());
     deploy.args(["deploy", "--all", "--require-approval", "never", "--method", "direct", "--concurrency", "2"]);
     deploy.arg("--outputs-file").arg(&outputs);
     context(&mut deploy, layout, artifacts, certificates, time_scale);
@@ -136,8 +137,8 @@ fn context(
     }
 }
 
-/// The CDK's command line, speaking to the emulator whatever AWS account the user works with otherwise.
-fn cdk(layout: &Layout, emulator: &Emulator) -> Command {
+/// The CDK's command line, whatever AWS account the user works with otherwise: it has the emulator's keys.
+pub fn cdk(layout: &Layout, output: &Path) -> Command {
     let folder = layout.infrastructure();
     let mut command = Command::new(folder.join("node_modules/.bin/cdk"));
     command.current_dir(folder);
@@ -149,7 +150,6 @@ fn cdk(layout: &Layout, emulator: &Emulator) -> Command {
         }
     }
     command.envs([
-        ("AWS_ENDPOINT_URL", emulator.endpoint().as_str()),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         ("AWS_REGION", REGION),
@@ -163,7 +163,7 @@ fn cdk(layout: &Layout, emulator: &Emulator) -> Command {
     // Profiles of the user's own must not be read.
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     command.args(["--no-notices", "--no-version-reporting", "--ci", "--progress", "events"]);
-    command.arg("--output").arg(layout.cdk_output());
+    command.arg("--output").arg(output);
     command
 }
 

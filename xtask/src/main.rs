@@ -7,12 +7,14 @@ mod command;
 mod demo;
 mod deploy;
 mod emulator;
+mod invoke;
 mod layout;
 mod platform;
 mod postgres;
 mod prerequisites;
 mod processes;
 mod progress;
+mod samples;
 mod simulators;
 mod state;
 mod system;
@@ -34,6 +36,8 @@ use crate::{
 
 /// What a shell expects of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
+/// A function was not invoked: what was asked for cannot be used, or the platform is not there.
+const NOT_INVOKED: u8 = 2;
 
 /// The developer commands of FluxNex.
 ///
@@ -72,6 +76,12 @@ enum Command {
     /// go to a receiver of signed webhooks. Starts the platform if it does not run, and then takes it down at the
     /// end. Exit code 0 only if everything reconciles.
     Demo(DemoArguments),
+    /// Run one function on one event, under AWS's Lambda runtime emulator
+    ///
+    /// The function's real binary, with the environment and the role of the deployed function, on the local
+    /// platform. The answer goes to standard output; logs, init, billed duration and memory go to standard error.
+    /// Exit code 0 if the function answered, 1 if it answered with an error, 2 if it was not invoked.
+    Invoke(invoke::command::Arguments),
     /// Run every test: style, Rust, infrastructure, rules of the repository, and the main job
     ///
     /// Sets up what it needs, on a platform of its own beside that of `up`. The last line is
@@ -162,7 +172,11 @@ fn report(result: Result<ExitCode>) -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode> {
     let layout = Layout::discover(Instance::Developer)?;
-    let program = matches!(&command, Command::Demo(arguments) if arguments.json);
+    let program = match &command {
+        Command::Demo(arguments) => arguments.json,
+        Command::Invoke(_) => true,
+        _ => false,
+    };
     let progress = Progress::new(if program { Audience::Program } else { Audience::People });
     match command {
         Command::Up(arguments) => up(&layout, Options { time_scale: arguments.time_scale }, &progress).await,
@@ -174,6 +188,7 @@ async fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Demo(arguments) => run_demo(&layout, &arguments, &progress).await,
+        Command::Invoke(arguments) => run_invoke(&layout, &arguments, &progress).await,
         Command::Test => run_test(&progress).await,
         Command::Tidy => Ok(exit_code(tidy::print(&tidy::check(&layout)?, &progress))),
         // Handled before there was a runtime.
@@ -216,9 +231,20 @@ async fn run_demo(layout: &Layout, arguments: &DemoArguments, progress: &Progres
         progress.say("With --keep the platform stays, for `cargo xtask status` and `cargo xtask logs`.");
     }
     if arguments.json {
-        println!("{}", outcome.json());
+        system::print(&format!("{}\n", outcome.json()))?;
     }
     Ok(exit_code(outcome.ok))
+}
+
+async fn run_invoke(layout: &Layout, arguments: &invoke::command::Arguments, progress: &Progress) -> Result<ExitCode> {
+    match interruptible(invoke::command::run(layout, arguments, progress)).await? {
+        None => Ok(ExitCode::from(INTERRUPTED)),
+        Some(Ok(answered)) => Ok(exit_code(answered)),
+        Some(Err(error)) => {
+            report(Err(error));
+            Ok(ExitCode::from(NOT_INVOKED))
+        }
+    }
 }
 
 async fn run_test(progress: &Progress) -> Result<ExitCode> {

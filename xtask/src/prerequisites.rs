@@ -47,6 +47,14 @@ pub async fn check() -> Result<Prerequisites> {
     }
 }
 
+/// Looks for Python only.
+pub async fn python_alone() -> Result<Prerequisites> {
+    match python().await {
+        Ok((python, python_identity)) => Ok(Prerequisites { python, python_identity }),
+        Err(missing) => bail!("{}", describe(&[missing])),
+    }
+}
+
 fn describe(missing: &[Missing]) -> String {
     let mut text = String::from("this machine lacks what FluxNex needs:");
     for missing in missing {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Write},
     net::TcpListener,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
@@ -27,6 +28,16 @@ pub fn is_free(port: u16) -> bool {
 /// A new random secret of 244 bits, in letters and digits.
 pub fn secret() -> String {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+/// Writes to standard output. Says whether somebody still reads it: after `| head` nobody does, which is no error.
+pub fn print(text: &str) -> Result<bool> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("cannot write to standard output"),
+    }
 }
 
 /// User and group id of an existing account without rights. It must exist: `initdb` looks its name up.

@@ -1,5 +1,7 @@
 //! The calls that the developer commands make.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
@@ -7,6 +9,9 @@ use super::{Aws, Refused};
 
 /// What the names of everything deployed begin with.
 pub const NAME_PREFIX: &str = "fluxnex-local-";
+
+/// The most lines that one call gives.
+const PAGE_LINES: usize = 10_000;
 
 /// How many messages a queue holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -98,18 +103,26 @@ impl Aws {
     }
 
     /// All lines of a log group since an instant, oldest first.
+    ///
+    /// The emulator gives 10,000 lines at most and, unlike AWS, no token for the rest: that is asked for by time.
     pub async fn log_events(&self, group: &str, since_ms: i64) -> Result<Vec<LogEvent>> {
-        let mut events = Vec::new();
-        let mut input = json!({ "logGroupName": group, "startTime": since_ms });
+        let mut events: Vec<LogEvent> = Vec::new();
+        let mut known: HashSet<String> = HashSet::new();
+        let mut since_ms = since_ms;
         loop {
+            let input = json!({ "logGroupName": group, "startTime": since_ms });
             let page = self.call("logs", "Logs_20140328.FilterLogEvents", &input).await?;
             let found = page.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
-            events.extend(found.iter().filter_map(log_event));
-            let next = page.get("nextToken").filter(|token| token.is_string()).cloned();
-            match (next, input.as_object_mut()) {
-                (Some(token), Some(input)) => input.insert("nextToken".to_owned(), token),
+            let new: Vec<LogEvent> =
+                found.iter().filter_map(log_event).filter(|event| known.insert(event.id.clone())).collect();
+            let last_ms = new.iter().map(|event| event.at_ms).max();
+            events.extend(new);
+            match last_ms {
+                // More lines than a page holds may carry the same millisecond.
+                Some(last_ms) if found.len() >= PAGE_LINES => since_ms = last_ms.max(since_ms),
+                None if found.len() >= PAGE_LINES => since_ms += 1,
                 _ => break,
-            };
+            }
         }
         events.sort_by_key(|event| event.at_ms);
         Ok(events)

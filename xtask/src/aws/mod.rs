@@ -1,6 +1,7 @@
 //! A small client of the emulated AWS APIs: signs requests as AWS demands and speaks their JSON protocol.
 
 mod calls;
+mod lambda;
 
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +15,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
 pub use calls::{LogEvent, NAME_PREFIX, QueueDepth};
+pub use lambda::{Deployed, RoleCredentials};
 
 /// The emulator's own account: whoever has these is its administrator.
 pub const ACCESS_KEY: &str = "test";
@@ -80,6 +82,19 @@ impl Aws {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Value> {
+        let text = self.signed_text(method, url, service, headers, body).await?;
+        if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).context("the answer is not JSON") }
+    }
+
+    /// Like [`Aws::signed`], for answers that are not JSON.
+    pub async fn signed_text(
+        &self,
+        method: Method,
+        url: &str,
+        service: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<String> {
         let mut request = self.http.request(method.clone(), url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -90,14 +105,7 @@ impl Aws {
         let answer = request.body(body).send().await.context("the AWS emulator does not answer")?;
         let status = answer.status();
         let text = answer.text().await.context("the answer broke off")?;
-        if status.is_success() {
-            return if text.is_empty() {
-                Ok(Value::Null)
-            } else {
-                serde_json::from_str(&text).context("the answer is not JSON")
-            };
-        }
-        Err(refused(status, &text).into())
+        if status.is_success() { Ok(text) } else { Err(refused(status, &text).into()) }
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Artifacts {
 
 /// A binary that cargo built.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Binary {
+pub struct Binary {
     name: String,
     path: PathBuf,
 }
@@ -67,29 +67,53 @@ pub fn functions(layout: &Layout) -> Result<Vec<String>> {
 /// Compiles, and packs what changed.
 pub async fn build(layout: &Layout, progress: &Progress) -> Result<Artifacts> {
     let functions = functions(layout)?;
-    let step = progress.start("building the functions and simulators");
-    let messages = layout.log("build-messages");
-    let tool = Tool {
-        what: "building the functions and simulators",
-        log: &layout.log("build"),
-        advice: "repair what the compiler names, then run the command again",
-        output: Some(&messages),
-    };
-    let result = tool.run(compile(layout), &step).await;
-    step.finish(result)?;
-    let text = fs::read_to_string(&messages).context("cannot read what cargo built")?;
-    let mut binaries = executables(&text);
-    binaries.sort();
+    let binaries = binaries(layout, None, "build", progress).await?;
     let step = progress.start("packing the functions");
     let result = pack_all(layout, &functions, &binaries).await;
     step.finish(result)
 }
 
-fn compile(layout: &Layout) -> Command {
+/// Compiles one function, or everything, and gives what cargo made. `log` is the name of the step's log.
+pub async fn binaries(layout: &Layout, function: Option<&str>, log: &str, progress: &Progress) -> Result<Vec<Binary>> {
+    let what = match function {
+        Some(name) => format!("building {name}"),
+        None => "building the functions and simulators".to_owned(),
+    };
+    // Commands that build at the same time must not write the same file.
+    let messages = layout.log(&format!("{log}-messages-{}", std::process::id()));
+    let step = progress.start(&what);
+    let tool = Tool {
+        what: &what,
+        log: &layout.log(log),
+        advice: "repair what the compiler names, then run the command again",
+        output: Some(&messages),
+    };
+    let result = tool.run(compile(layout, function), &step).await;
+    let text = fs::read_to_string(&messages).context("cannot read what cargo built");
+    let _ = fs::remove_file(&messages);
+    step.finish(result)?;
+    let text = text?;
+    let mut binaries = executables(&text);
+    binaries.sort();
+    Ok(binaries)
+}
+
+/// The path of a binary.
+pub fn find<'a>(binaries: &'a [Binary], name: &str) -> Result<&'a Path> {
+    match binaries.iter().find(|binary| binary.name == name) {
+        Some(binary) => Ok(binary.path.as_path()),
+        None => bail!("cargo built no binary named {name}"),
+    }
+}
+
+fn compile(layout: &Layout, function: Option<&str>) -> Command {
     let mut command = Command::new(cargo());
     // The whole workspace, because a selection would unify the features of dependencies otherwise, and
     // build the AWS SDK once more than the tests do.
     command.args(["build", "--workspace", "--profile", PROFILE, "--message-format", "json-render-diagnostics"]);
+    if let Some(function) = function {
+        command.args(["--bin", function]);
+    }
     command.current_dir(layout.root());
     command
 }
@@ -106,16 +130,12 @@ fn executables(messages: &str) -> Vec<Binary> {
 }
 
 async fn pack_all(layout: &Layout, functions: &[String], binaries: &[Binary]) -> Result<Artifacts> {
-    let find = |name: &str| match binaries.iter().find(|binary| binary.name == name) {
-        Some(binary) => Ok(binary.path.as_path()),
-        None => bail!("cargo built no binary named {name}"),
-    };
     // Beside the binaries, as what they are: products of the build, which outlive the platform.
-    let built = find(SIMULATORS)?;
+    let built = find(binaries, SIMULATORS)?;
     let folder = built.parent().unwrap_or(Path::new(".")).join("packed");
     let mut packing = Vec::new();
     for function in functions {
-        let (binary, archive) = (find(function)?, folder.join(format!("{function}.zip")));
+        let (binary, archive) = (find(binaries, function)?, folder.join(format!("{function}.zip")));
         packing.push(async move { refresh(binary, &archive, zip::pack(binary, &archive)).await });
     }
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);

@@ -17,6 +17,7 @@ use crate::{
     layout::Layout,
     postgres, simulators,
     state::StateFile,
+    system::print,
 };
 
 const GROUP_PREFIX: &str = "/aws/lambda/fluxnex-local-";
@@ -54,10 +55,8 @@ async fn function_logs(layout: &Layout, function: Option<&str>, follow: bool) ->
     let aws = Aws::new(emulator.endpoint())?;
     let mut reader = Reader { aws, seen: HashMap::new() };
     loop {
-        for line in reader.read(function).await? {
-            println!("{line}");
-        }
-        if !follow {
+        let lines: String = reader.read(function).await?.into_iter().map(|line| line + "\n").collect();
+        if !print(&lines)? || !follow {
             return Ok(());
         }
         tokio::time::sleep(POLL).await;
@@ -118,8 +117,7 @@ async fn server_log(path: &Path, follow: bool) -> Result<()> {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(position))?;
         position += file.read_to_end(&mut bytes)? as u64;
-        print!("{}", String::from_utf8_lossy(&bytes));
-        if !follow {
+        if !print(&String::from_utf8_lossy(&bytes))? || !follow {
             return Ok(());
         }
         tokio::time::sleep(POLL).await;

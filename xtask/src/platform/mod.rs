@@ -40,13 +40,16 @@ pub async fn up(layout: &Layout, options: &Options, progress: &Progress) -> Resu
     let servers_are_up = postgres::is_up(layout, &state) && emulator::is_up(layout, &state, &options.time_scale);
     let simulators_were_up = processes::running(layout, simulators::NAME).is_some();
     let certificates = certificates::ensure(layout)?;
-    let servers = async {
-        if servers_are_up {
-            return Ok(());
-        }
+    // Before anything else: whoever misses something would hear only of the first program that failed for it.
+    let prerequisites = if servers_are_up {
+        None
+    } else {
         let step = progress.start("checking prerequisites");
-        let prerequisites = step.finish(prerequisites::check().await)?;
-        let tools = tools::install(layout, &prerequisites, progress).await?;
+        Some(step.finish(prerequisites::check().await)?)
+    };
+    let servers = async {
+        let Some(prerequisites) = &prerequisites else { return Ok(()) };
+        let tools = tools::install(layout, prerequisites, progress).await?;
         tokio::try_join!(
             postgres::up(layout, &state, &tools.postgres, &certificates, progress),
             emulator::up(layout, &state, &tools.python, &options.time_scale, progress),
@@ -134,7 +137,7 @@ fn remove_state(layout: &Layout, keep: Keep) -> Result<()> {
         }
         return Ok(());
     }
-    for name in ["artifacts", "cdk.out", "certificates", "emulator", "postgres", "processes", "scratch"] {
+    for name in ["artifacts", "cdk.out", "certificates", "emulator", "postgres", "processes", "scratch", "templates"] {
         remove_folder(&layout.state().join(name))?;
     }
     if keep == Keep::Nothing {

@@ -58,6 +58,7 @@ fn addresses(layout: &Layout, state: &State, progress: &Progress) -> Result<()> 
     if let Some(ports) = &state.simulators {
         lines.push(("Revenova", format!("https://127.0.0.1:{}", ports.revenova)));
         lines.push(("QuickBooks", format!("https://127.0.0.1:{}", ports.quickbooks)));
+        lines.push(("ERP", format!("https://127.0.0.1:{}", ports.erp)));
         lines.push(("Receiver", format!("https://127.0.0.1:{}", ports.receiver)));
         lines.push(("Control", format!("http://127.0.0.1:{}   (of the simulated applications)", ports.control)));
     }
@@ -98,20 +99,48 @@ async fn database(layout: &Layout, state: &State, progress: &Progress) -> Result
         return Ok(());
     };
     let client = postgres::connect(database, &certificates::ensure(layout)?).await?;
-    let counts = counts(&client).await?;
-    if counts.is_empty() {
-        progress.say("Database\n  no tenant yet");
-        return Ok(());
-    }
     progress.say("Database");
-    for count in counts {
-        progress.say(format!(
-            "  {:<42} {:>8}",
-            format!("{}.{} {}", count.schema, count.table, count.state),
-            count.rows
-        ));
+    for line in database_lines(&tenants(&client).await?, &counts(&client).await?) {
+        progress.say(line);
     }
     Ok(())
+}
+
+/// Each tenant with its counts; one of which nothing is stored yet has its line too.
+fn database_lines(tenants: &[Tenant], counts: &[Count]) -> Vec<String> {
+    if tenants.is_empty() {
+        return vec!["  no tenant yet".to_owned()];
+    }
+    let mut lines = Vec::new();
+    for tenant in tenants {
+        let bundle = match tenant.running_version {
+            0 => "no bundle applied".to_owned(),
+            version => format!("version {version} of its bundle runs"),
+        };
+        lines.push(format!("  {:<42} {bundle}", tenant.schema));
+        for count in counts.iter().filter(|count| count.schema == tenant.schema) {
+            lines.push(format!("  {:<42} {:>8}", format!("  {} {}", count.table, count.state), count.rows));
+        }
+    }
+    lines
+}
+
+/// A tenant of the catalog.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Tenant {
+    schema: String,
+    running_version: i64,
+}
+
+/// The catalog's tenants; none before the first migration.
+async fn tenants(client: &Client) -> Result<Vec<Tenant>> {
+    let there = client.query_one("SELECT to_regclass('fluxnex_master.tenants') IS NOT NULL", &[]).await?;
+    if !there.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let query = "SELECT schema_name, running_version FROM fluxnex_master.tenants ORDER BY 1";
+    let rows = client.query(query, &[]).await?;
+    Ok(rows.into_iter().map(|row| Tenant { schema: row.get(0), running_version: row.get(1) }).collect())
 }
 
 /// The rows of one table in one state.
@@ -154,4 +183,27 @@ pub async fn counts(client: &Client) -> Result<Vec<Count>> {
         }
     }
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_without_rows_is_there_all_the_same() {
+        let tenant = |schema: &str, running_version| Tenant { schema: schema.to_owned(), running_version };
+        let row = |schema: &str, rows| Count {
+            schema: schema.to_owned(),
+            table: "deliveries".to_owned(),
+            state: "delivered".to_owned(),
+            rows,
+        };
+        let tenants = [tenant("tenant_acme", 2), tenant("tenant_new", 0)];
+        let lines = database_lines(&tenants, &[row("tenant_acme", 7)]);
+        let expected =
+            ["tenant_acme version 2 of its bundle runs", "deliveries delivered 7", "tenant_new no bundle applied"];
+        let words = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(lines.iter().map(words).collect::<Vec<_>>(), expected);
+        assert_eq!(database_lines(&[], &[]), ["  no tenant yet"]);
+    }
 }

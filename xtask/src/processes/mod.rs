@@ -96,6 +96,14 @@ pub async fn start(layout: &Layout, start: &Start<'_>) -> Result<Record> {
     }
 }
 
+/// A command that becomes a program which ends when we do, even if we are killed (where the system knows how).
+/// Arguments that are added are the program's.
+pub fn bound_to_us(program: &Path) -> Result<Command> {
+    let mut command = Command::new(own_program()?);
+    command.arg("launch").arg("--parent").arg(std::process::id().to_string()).arg("--").arg(program);
+    Ok(command)
+}
+
 /// The record of a process if it runs.
 pub fn running(layout: &Layout, name: &str) -> Option<Record> {
     read(&record_file(layout, name)).filter(is_alive)

