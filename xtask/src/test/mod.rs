@@ -82,11 +82,15 @@ pub async fn test(layout: &Layout, progress: &Progress) -> Result<bool> {
         let result = if broken.is_empty() { Ok(()) } else { Err(anyhow!("broken at{broken}")) };
         results.one(rule.rule, result);
     }
-    progress.say(format!("The main job, {INVOICES} invoices"));
-    let options = demo::Options { invoices: INVOICES, ..demo::Options::default() };
-    let main_job = demo::run(layout, &options, progress).await;
-    let main_job = main_job.and_then(|outcome| if outcome.ok { Ok(()) } else { Err(anyhow!("it does not reconcile")) });
-    results.one("the main job", main_job);
+    for kill in [false, true] {
+        let name = if kill { "the main job, with functions killed amid their work" } else { "the main job" };
+        progress.say(format!("{name}, {INVOICES} invoices"));
+        let options = demo::Options { invoices: INVOICES, kill, ..demo::Options::default() };
+        let main_job = demo::run(layout, &options, progress).await;
+        let main_job =
+            main_job.and_then(|outcome| if outcome.ok { Ok(()) } else { Err(anyhow!("it does not reconcile")) });
+        results.one(name, main_job);
+    }
     // They leave records behind, which the main job would find.
     sample_events(layout, progress, &mut results).await;
     finish(layout, results, progress).await
