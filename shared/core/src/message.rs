@@ -144,6 +144,7 @@ pub struct RecordNormalised {
 
 /// EventBridge Scheduler → `poll`, queue `fetch-request`: read what changed at a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PollRequestText")]
 pub struct PollRequest {
     /// Format version.
     pub v: V1,
@@ -156,6 +157,32 @@ pub struct PollRequest {
     /// The next page of a run; absent: a run is to begin.
     #[serde(flatten)]
     pub next: Option<NextPage>,
+}
+
+/// A flattened option would take a malformed page for none, and begin a run.
+#[derive(Deserialize)]
+struct PollRequestText {
+    v: V1,
+    tenant: TenantId,
+    connection: ConnectionId,
+    object: ObjectName,
+    #[serde(default)]
+    run: Option<Uuid>,
+    #[serde(default)]
+    page: Option<u32>,
+}
+
+impl TryFrom<PollRequestText> for PollRequest {
+    type Error = &'static str;
+    fn try_from(text: PollRequestText) -> Result<Self, Self::Error> {
+        let PollRequestText { v, tenant, connection, object, run, page } = text;
+        let next = match (run, page) {
+            (None, None) => None,
+            (Some(run), Some(page)) => Some(NextPage { run, page }),
+            _ => return Err("a page is named by run and page together"),
+        };
+        Ok(Self { v, tenant, connection, object, next })
+    }
 }
 
 /// Which page of which run is to be read.
@@ -316,6 +343,12 @@ mod tests {
         };
         let next = PollRequest { next: Some(NextPage { run: Uuid::from_u128(3), page: 2 }), ..begin.clone() };
         insta::assert_json_snapshot!("poll_request", [&begin, &next]);
+        for garbage in
+            [r#""run":"x","page":2"#, r#""page":2"#, r#""run":"00000000-0000-0000-0000-000000000003","page":-1"#]
+        {
+            let text = format!(r#"{{"v":1,"tenant":"acme","connection":"erp","object":"Invoices",{garbage}}}"#);
+            assert!(serde_json::from_str::<PollRequest>(&text).is_err(), "{garbage}");
+        }
         for request in [begin, next] {
             let text = serde_json::to_string(&request).unwrap();
             assert_eq!(serde_json::from_str::<PollRequest>(&text).unwrap(), request);
