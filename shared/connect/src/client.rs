@@ -16,6 +16,7 @@ use resolver::{AddressRefused, GuardedResolver};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::error::Error as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,12 +59,30 @@ pub enum ClientError {
     Http(#[source] reqwest::Error),
 }
 
+/// Carries requests where there is no network: in simulations.
+pub trait Transport: Send + Sync {
+    /// Carries one request whose URL was checked, and gives its answer.
+    fn carry<'a>(
+        &'a self,
+        request: HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<HttpAnswer, RequestError>> + Send + 'a>>;
+}
+
 /// One HTTP client for all connections. Cheap to clone; keeps one pool for each kind of reach, so
 /// that no connection uses one that was opened for another kind.
-#[derive(Debug, Clone)]
-pub struct GuardedClient {
-    public: reqwest::Client,
-    private: reqwest::Client,
+#[derive(Clone)]
+pub struct GuardedClient(Way);
+
+#[derive(Clone)]
+enum Way {
+    Network { public: reqwest::Client, private: reqwest::Client },
+    Carried(Arc<dyn Transport>),
+}
+
+impl std::fmt::Debug for GuardedClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("GuardedClient").finish()
+    }
 }
 
 impl GuardedClient {
@@ -87,7 +106,13 @@ impl GuardedClient {
                 .build()
                 .map_err(ClientError::Http)
         };
-        Ok(Self { public: build(false)?, private: build(true)? })
+        Ok(Self(Way::Network { public: build(false)?, private: build(true)? }))
+    }
+
+    /// A client whose requests never reach a network.
+    #[must_use]
+    pub fn carried_by(transport: Arc<dyn Transport>) -> Self {
+        Self(Way::Carried(transport))
     }
 
     /// Makes one request and reads its answer.
@@ -96,7 +121,11 @@ impl GuardedClient {
     /// [`RequestError`]; [`was_sent`](RequestError::was_sent) tells whether it may have had an effect.
     pub async fn execute(&self, reach: Reach, request: HttpRequest) -> Result<HttpAnswer, RequestError> {
         check_url(&request.url, reach)?;
-        let client = if reach.private_addresses { &self.private } else { &self.public };
+        let client = match &self.0 {
+            Way::Network { private, .. } if reach.private_addresses => private,
+            Way::Network { public, .. } => public,
+            Way::Carried(transport) => return transport.carry(request).await,
+        };
         let mut builder = client.request(request.method, request.url).headers(request.headers).timeout(request.timeout);
         if let Some(body) = request.body {
             builder = builder.body(body);

@@ -4,6 +4,9 @@
 //! that would let it are refused when it is compiled. Numbers keep the digits they were written
 //! with (`1000.10` stays `1000.10`), because money must not pass through a float.
 
+mod library;
+
+use jaq_core::load::parse::Def;
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Ctx, Vars, data::JustLut, unwrap_valr};
 use jaq_json::Val;
@@ -95,7 +98,7 @@ pub enum MappingError {
 pub struct Program {
     name: String,
     variables: usize,
-    filter: jaq_core::Filter<JustLut<Val>>,
+    filter: Filter,
 }
 
 impl fmt::Debug for Program {
@@ -157,17 +160,14 @@ impl Program {
         if let Some(word) = refused_word(source) {
             return Err(MappingError::Refused { name: owned(), word: word.to_owned() });
         }
-        let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
-        let arena = Arena::default();
-        let modules = Loader::new(definitions)
-            .load(&arena, File { code: source, path: () })
-            .map_err(|errors| MappingError::Syntax { name: owned(), reason: load_reason(source, &errors) })?;
-        let filter = jaq_core::Compiler::default()
-            .with_funs(functions)
-            .with_global_vars(variables.iter().copied())
-            .compile(modules)
-            .map_err(|errors| MappingError::Syntax { name: owned(), reason: compile_reason(&errors) })?;
+        let used = library::Used::by(source);
+        let functions = || jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+        let small = functions().filter(|(name, ..)| used.has(name));
+        let filter = match build(name, source, variables, used.definitions(), small) {
+            // It uses something of the library by an operator, not by its name; or it is wrong.
+            Err(_) => build(name, source, variables, library::all(), functions())?,
+            Ok(filter) => filter,
+        };
         Ok(Self { name: owned(), variables: variables.len(), filter })
     }
 
@@ -209,6 +209,29 @@ impl Program {
     fn output(&self, expected: &'static str) -> MappingError {
         MappingError::Output { name: self.name.clone(), expected }
     }
+}
+
+type Filter = jaq_core::Filter<JustLut<Val>>;
+
+fn build<'s>(
+    name: &str,
+    source: &'s str,
+    variables: &[&'s str],
+    definitions: impl Iterator<Item = Def<&'static str>>,
+    functions: impl Iterator<Item = jaq_core::native::Fun<JustLut<Val>>>,
+) -> Result<Filter, MappingError> {
+    let syntax = |reason: String| MappingError::Syntax { name: name.to_owned(), reason };
+    let arena = Arena::default();
+    #[expect(clippy::map_identity, reason = "it shortens the lifetime")]
+    let definitions = definitions.map(|definition| -> Def<&'s str> { definition });
+    let modules = Loader::new(definitions)
+        .load(&arena, File { code: source, path: () })
+        .map_err(|errors| syntax(load_reason(source, &errors)))?;
+    jaq_core::Compiler::default()
+        .with_funs(functions)
+        .with_global_vars(variables.iter().copied())
+        .compile(modules)
+        .map_err(|errors| syntax(compile_reason(&errors)))
 }
 
 fn refused_word(source: &str) -> Option<&str> {
@@ -318,6 +341,36 @@ mod tests {
     fn variables_are_given_in_order() {
         let program = Program::compile("test", "{k: $key, v: .}", &["$key"]).unwrap();
         assert_eq!(program.run(&Json::null(), vec![Json::from("a\"b")]).unwrap().to_text(), r#"{"k":"a\"b","v":null}"#);
+    }
+
+    #[test]
+    fn the_cut_library_gives_the_same_results() {
+        let input = r#"{"a":[{"k":"x","v":1.50},{"k":"y","v":2}],"t":"2026-11-01T08:15:00Z","n":null}"#;
+        for (source, expected) in [
+            ("[.a[] | select(.v > 1) | .k] | join(\"-\")", r#""x-y""#),
+            (".a | map({(.k): .v}) | add", r#"{"x":1.50,"y":2}"#),
+            (".a | sort_by(.v) | last.k | ascii_upcase", r#""Y""#),
+            ("[.a | to_entries[] | .key]", "[0,1]"),
+            ("[..|numbers] | length", "2"),
+            (".t | fromdateiso8601 | todateiso8601", r#""2026-11-01T08:15:00Z""#),
+            ("@json \"v=\\(.a[0].v)\"", r#""v=1.50""#),
+            (".n // \"none\"", r#""none""#),
+            ("[.a[] | .v |= tostring | .v] | any(. == \"2\")", "true"),
+            ("[limit(1; .a[])] | length", "1"),
+            ("try error(\"x\") catch .", r#""x""#),
+            ("[splits(\"a\")]? // \"no\"", r#""no""#),
+            (".a as [$x, $y] | {$x} | keys", r#"["x"]"#),
+        ] {
+            assert_eq!(run(source, input).unwrap(), expected, "{source}");
+            let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+            let filter = build("whole", source, &[], library::all(), functions).unwrap();
+            let whole = Program { name: "whole".to_owned(), variables: 0, filter };
+            assert_eq!(
+                whole.run(&Json::parse("test", input).unwrap(), vec![]).unwrap().to_text(),
+                expected,
+                "{source}"
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::connection::Database;
 use crate::error::StoreError;
+use crate::gate::Transaction;
 use crate::json::JsonText;
 use crate::tenant::Tenant;
 use crate::waiting::MissingParent;
@@ -13,7 +14,6 @@ use fluxnex_core::ids::{CanonicalId, EntityName, EventId, FlowId};
 use fluxnex_core::replica::Place;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
-use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 

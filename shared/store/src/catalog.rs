@@ -200,7 +200,7 @@ impl Parts {
 
     async fn apply(
         &self,
-        transaction: &tokio_postgres::Transaction<'_>,
+        transaction: &crate::gate::Transaction<'_>,
         actor: &str,
         entry: Uuid,
         now: Timestamp,

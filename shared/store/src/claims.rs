@@ -2,6 +2,7 @@
 
 use crate::connection::Database;
 use crate::error::StoreError;
+use crate::gate::Transaction;
 use crate::json::JsonText;
 use crate::tenant::Tenant;
 use fluxnex_core::ids::{CanonicalId, ConnectionId, DeliveryId, ObjectName};
@@ -9,8 +10,8 @@ use fluxnex_core::ledger::{DeliveryState, Head, Turn, turn};
 use fluxnex_core::message::Wake;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 mod finish;

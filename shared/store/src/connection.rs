@@ -1,6 +1,7 @@
 //! One connection per execution environment, made when it is first needed and again when it broke.
 
 use crate::error::StoreError;
+use crate::gate::{Gate, StatementGate, Step, Transaction, through};
 use futures::future::BoxFuture;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Client, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How often a transaction that lost a race is run again before the batch is given back.
@@ -50,6 +51,7 @@ pub struct Database {
     secret: SecretSource,
     tls: MakeRustlsConnect,
     client: Mutex<Option<Client>>,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for Database {
@@ -78,7 +80,13 @@ impl Database {
             .map_err(|error| StoreError::Unreachable(Box::new(error)))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { options, secret, tls: MakeRustlsConnect::new(tls), client: Mutex::new(None) })
+        Ok(Self { options, secret, tls: MakeRustlsConnect::new(tls), client: Mutex::new(None), gate: None })
+    }
+
+    /// The same database with a gate before and after everything that is done on its connection.
+    #[must_use]
+    pub fn with_gate(self, gate: Arc<dyn StatementGate>) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     async fn connect(&self) -> Result<Client, StoreError> {
@@ -110,7 +118,7 @@ impl Database {
         let mut guard = self.client.lock().await;
         if guard.as_ref().is_none_or(Client::is_closed) {
             *guard = None;
-            *guard = Some(self.connect().await?);
+            *guard = Some(through(&self.gate, Step::Connect, self.connect()).await?);
         }
         Ok(ClientGuard(guard))
     }
@@ -124,7 +132,8 @@ impl Database {
         loop {
             let mut guard = self.client().await?;
             let client = guard.get()?;
-            let transaction = client.transaction().await?;
+            let inner = through(&self.gate, Step::Begin, client.transaction()).await?;
+            let transaction = Transaction { inner, gate: &self.gate };
             let result = match work(&transaction).await {
                 Ok(value) => transaction.commit().await.map(|()| value).map_err(StoreError::from),
                 Err(error) => {
@@ -148,7 +157,8 @@ impl Database {
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, StoreError> {
         let mut guard = self.client().await?;
-        Ok(guard.get()?.query_typed(sql, parameters).await?)
+        let client = guard.get()?;
+        Ok(through(&self.gate, Step::Statement(sql), client.query_typed(sql, parameters)).await?)
     }
 
     /// Checks that the database answers.

@@ -6,13 +6,14 @@
 
 use crate::connection::Database;
 use crate::error::StoreError;
+use crate::gate::Transaction;
 use crate::replica::{SourceRecordKey, columns};
 use crate::tenant::Tenant;
 use fluxnex_core::ids::{CanonicalId, ConnectionId, InvalidId, ObjectName, SourceId};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 /// States in which a fetch is open.

@@ -3,14 +3,14 @@
 use crate::canonical::end_events;
 use crate::connection::Database;
 use crate::error::StoreError;
+use crate::gate::Transaction;
 use crate::json::JsonText;
 use crate::tenant::Tenant;
 use fluxnex_core::ids::{CanonicalId, ConnectionId, DeliveryId, EntityName, EventId, FlowId, ObjectName};
 use fluxnex_core::ledger::DeliveryState;
 use fluxnex_core::message::Wake;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -109,12 +109,22 @@ struct Batch<'a> {
     tenant: &'a Tenant,
     now: Timestamp,
     deliveries: &'a [NewDelivery],
-    /// Places taken over from superseded deliveries, by index of the new one.
-    places: HashMap<usize, (Timestamp, Uuid)>,
+    /// Places that are not the events' own, by index of the new delivery.
+    places: HashMap<usize, Place>,
+}
+
+/// Where a delivery stands in its ordering key.
+type Place = (Timestamp, Uuid);
+
+/// The place right behind another one: timestamps are stored in microseconds.
+fn behind(place: Place) -> Place {
+    (place.0.checked_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MAX), place.1)
 }
 
 impl Batch<'_> {
-    /// A newer version takes the place of open ones of the same record, target and flow.
+    /// A newer version takes the place of open ones of the same record, target and flow. It stands
+    /// behind one that is being sent or whose outcome is unknown, whichever event arrived first:
+    /// versions of a record go in the order of their source.
     async fn supersede(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
         let targets: Vec<&str> = self.deliveries.iter().map(|delivery| delivery.target.as_str()).collect();
         let ids: Vec<Uuid> = self.deliveries.iter().map(|delivery| delivery.canonical_id.0).collect();
@@ -133,14 +143,13 @@ impl Batch<'_> {
             )
             .await?;
         let mut ended: Vec<Uuid> = Vec::new();
+        let mut in_doubt: Vec<(usize, Place)> = Vec::new();
         for row in &rows {
             let state: &str = row.try_get(6)?;
-            if !DeliveryState::from_stored(state).is_some_and(DeliveryState::gives_way) {
-                continue;
-            }
+            let gives_way = DeliveryState::from_stored(state).is_some_and(DeliveryState::gives_way);
             let (target, flow, entity): (&str, &str, &str) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
             let (id, version): (Uuid, i64) = (row.try_get(4)?, row.try_get(5)?);
-            let place: (Timestamp, Uuid) = (row.try_get(7)?, row.try_get(8)?);
+            let place: Place = (row.try_get(7)?, row.try_get(8)?);
             let newer = self.deliveries.iter().position(|new| {
                 new.target.as_str() == target
                     && new.flow.as_str() == flow
@@ -148,11 +157,18 @@ impl Batch<'_> {
                     && new.canonical_id.0 == id
                     && new.version > version
             });
-            if let Some(index) = newer {
+            let Some(index) = newer else { continue };
+            if gives_way {
                 ended.push(row.try_get(0)?);
                 let taken = self.places.entry(index).or_insert(place);
                 *taken = place.min(*taken);
+            } else {
+                in_doubt.push((index, place));
             }
+        }
+        for (index, place) in in_doubt {
+            let own = self.place(index);
+            self.places.insert(index, own.max(behind(place)));
         }
         if ended.is_empty() {
             return Ok(());
@@ -176,6 +192,12 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// The place of a new delivery: one it was given, or the arrival of its event.
+    fn place(&self, index: usize) -> Place {
+        let own = || self.deliveries.get(index).map(|delivery| (delivery.arrived_at, delivery.event.0));
+        self.places.get(&index).copied().or_else(own).unwrap_or((Timestamp::MAX, Uuid::max()))
+    }
+
     async fn insert(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
         if self.deliveries.is_empty() {
             return Ok(());
@@ -186,14 +208,7 @@ impl Batch<'_> {
         let versions: Vec<i64> = self.deliveries.iter().map(|delivery| delivery.version).collect();
         let revisions: Vec<i32> = self.deliveries.iter().map(|delivery| delivery.revision).collect();
         let events: Vec<Uuid> = self.deliveries.iter().map(|delivery| delivery.event.0).collect();
-        let places: Vec<(Timestamp, Uuid)> = self
-            .deliveries
-            .iter()
-            .enumerate()
-            .map(|(index, delivery)| {
-                self.places.get(&index).copied().unwrap_or((delivery.arrived_at, delivery.event.0))
-            })
-            .collect();
+        let places: Vec<Place> = (0..self.deliveries.len()).map(|index| self.place(index)).collect();
         let place_at: Vec<Timestamp> = places.iter().map(|place| place.0).collect();
         let place_event: Vec<Uuid> = places.iter().map(|place| place.1).collect();
         let reasons: Vec<Option<&str>> = self.deliveries.iter().map(|delivery| delivery.reason.as_deref()).collect();

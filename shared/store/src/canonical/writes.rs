@@ -3,6 +3,7 @@
 use super::{Batch, Key, NewVersion, NormalisedWork, Stored};
 use crate::error::StoreError;
 use crate::fetches::{self, WantedFetch};
+use crate::gate::Transaction;
 use crate::json::JsonText;
 use crate::waiting::MissingParent;
 use fluxnex_core::event::FlowOutcome;
@@ -11,7 +12,6 @@ use fluxnex_core::replica::Place;
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 

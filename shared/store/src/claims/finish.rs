@@ -1,15 +1,19 @@
 //! Writing down what came of attempts, and who may go next because of it.
 
+mod next;
+
+pub(crate) use next::wake;
+
 use crate::connection::Database;
 use crate::error::StoreError;
+use crate::gate::Transaction;
 use crate::tenant::Tenant;
-use fluxnex_core::ids::{CanonicalId, ConnectionId, DeliveryId};
+use fluxnex_core::ids::DeliveryId;
 use fluxnex_core::ledger::DeliveryState;
 use fluxnex_core::message::Wake;
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -137,7 +141,9 @@ impl Database {
             let written = batch.write_outcomes(transaction).await?;
             batch.write_attempts(transaction).await?;
             batch.write_references(transaction, &written).await?;
-            batch.next(transaction, &written).await
+            let mut wakes = batch.give_way(transaction, &written).await?;
+            wakes.extend(batch.next(transaction, &written).await?);
+            Ok(wakes)
         })
         .await
     }
@@ -338,53 +344,4 @@ impl Batch<'_> {
             }
         })
     }
-
-    /// The keys that may go on: children of delivered parents, and what is next in the same keys.
-    async fn next(&self, transaction: &Transaction<'_>, written: &[Written]) -> Result<BTreeSet<Wake>, StoreError> {
-        let delivered: Vec<&Written> = self.delivered(written).map(|(written, _, _)| written).collect();
-        if delivered.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let targets: Vec<&str> = delivered.iter().map(|written| written.target.as_str()).collect();
-        let keys: Vec<&str> = delivered.iter().map(|written| written.ordering_key.as_str()).collect();
-        let parents: Vec<CanonicalId> = delivered.iter().map(|written| CanonicalId(written.canonical_id)).collect();
-        let parents: HashSet<Uuid> = parents.iter().map(|parent| parent.0).collect();
-        let parents: Vec<Uuid> = parents.into_iter().collect();
-        let schema = self.tenant.schema();
-        let sql = format!(
-            "WITH freed AS (
-                 UPDATE {schema}.deliveries SET blocked_on = NULL, woken_at = $5
-                 WHERE tenant = $1 AND blocked_on = ANY($4) AND state = 'pending'
-                 RETURNING target, ordering_key
-             )
-             SELECT target, ordering_key FROM freed
-             UNION
-             SELECT d.target, d.ordering_key FROM unnest($2::text[], $3::text[]) k (target, ordering_key)
-             JOIN {schema}.deliveries d ON d.target = k.target AND d.ordering_key = k.ordering_key
-             WHERE d.tenant = $1 AND d.state = 'pending'"
-        );
-        let rows = transaction
-            .query_typed(
-                &sql,
-                &[
-                    (&self.tenant.id.as_str(), Type::TEXT),
-                    (&targets, Type::TEXT_ARRAY),
-                    (&keys, Type::TEXT_ARRAY),
-                    (&parents, Type::UUID_ARRAY),
-                    (&self.now, Type::TIMESTAMPTZ),
-                ],
-            )
-            .await?;
-        rows.iter().map(|row| wake(self.tenant, row)).collect()
-    }
-}
-
-/// A wake of `(target, ordering key)`.
-pub(crate) fn wake(tenant: &Tenant, row: &tokio_postgres::Row) -> Result<Wake, StoreError> {
-    let target = ConnectionId::parse(row.try_get::<_, String>(0)?);
-    Ok(Wake {
-        tenant: tenant.id.clone(),
-        target: target.map_err(|error| StoreError::Unreadable(error.to_string()))?,
-        ordering_key: row.try_get(1)?,
-    })
 }

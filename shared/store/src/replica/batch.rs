@@ -2,6 +2,7 @@
 
 use super::{Incoming, IncomingRecord, Registered, SourceRecordKey, columns, key_of};
 use crate::error::StoreError;
+use crate::gate::Transaction;
 use crate::tenant::Tenant;
 use fluxnex_core::content::ContentHash;
 use fluxnex_core::event::EventState;
@@ -9,7 +10,6 @@ use fluxnex_core::ids::EventId;
 use fluxnex_core::replica::{Decision, Place, RecordState, decide};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 

@@ -4,11 +4,11 @@ use super::batch::Batch;
 use super::writes::Rows;
 use super::{Incoming, IncomingRecord, Registered};
 use crate::error::StoreError;
+use crate::gate::Transaction;
 use crate::json::JsonText;
 use fluxnex_core::event::{EventState, FlowOutcome};
 use jiff::Timestamp;
 use serde_json::json;
-use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 

@@ -3,10 +3,10 @@
 use super::batch::{Batch, Row};
 use super::{IncomingRecord, SourceRecordKey};
 use crate::error::StoreError;
+use crate::gate::Transaction;
 use crate::json::JsonText;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 

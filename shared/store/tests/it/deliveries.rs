@@ -140,6 +140,48 @@ async fn a_failed_head_holds_its_key_until_a_newer_version_comes() {
 }
 
 #[tokio::test]
+async fn a_newer_version_whose_event_came_first_stays_behind_one_in_doubt() {
+    let fixture = Fixture::new().await;
+    let first = event(ACCOUNT, "c", Some(1), "A", 2);
+    let wake = deliver(&fixture, &first, ACCOUNT, "c", "A", vec![]).await;
+    let flying = sent(claim(&fixture, &wake).await);
+    // The event of the newer version arrived before, and was routed after.
+    let newer = Incoming {
+        arrived_at: first.arrived_at - SignedDuration::from_secs(1),
+        ..event(ACCOUNT, "c", Some(2), "B", 1)
+    };
+    deliver(&fixture, &newer, ACCOUNT, "c", "B", vec![]).await;
+    assert_eq!(states(&fixture).await, ["sending", "pending"]);
+    assert!(matches!(claim(&fixture, &wake).await, Claimed::NotBefore(_)), "it waits for the older one's outcome");
+    finish(&fixture, &flying, delivered("58")).await;
+    sent(claim(&fixture, &wake).await);
+}
+
+#[tokio::test]
+async fn what_failed_gives_way_to_a_newer_version_that_came_meanwhile() {
+    let later = now() + SignedDuration::from_secs(60);
+    let retry = Finish::Retry { at: later, reason: "busy".to_owned(), counts: true };
+    let failed = Finish::Failed { reason: "6240: name in use".into(), fingerprint: "6240".into() };
+    for (end, at) in [(failed, now()), (retry, later)] {
+        let fixture = Fixture::new().await;
+        let wake = deliver(&fixture, &event(ACCOUNT, "c", Some(1), "A", 1), ACCOUNT, "c", "A", vec![]).await;
+        let flying = sent(claim(&fixture, &wake).await);
+        deliver(&fixture, &event(ACCOUNT, "c", Some(2), "B", 2), ACCOUNT, "c", "B", vec![]).await;
+        assert_eq!(finish(&fixture, &flying, end).await, std::slice::from_ref(&wake), "the newer one may go");
+        assert_eq!(states(&fixture).await, ["superseded", "pending"]);
+        let soon = now() + SignedDuration::from_secs(1);
+        assert!(fixture.database.untold_failures(&fixture.tenant, soon, 10).await.unwrap().is_empty());
+        if at > now() {
+            assert!(
+                matches!(claim(&fixture, &wake).await, Claimed::NotBefore(until) if until == at),
+                "it waits as long"
+            );
+        }
+        sent(claim_at(&fixture, &wake, at + SignedDuration::from_secs(1)).await);
+    }
+}
+
+#[tokio::test]
 async fn a_child_goes_after_its_parent_and_is_woken_by_it() {
     let fixture = Fixture::new().await;
     let (parent, child) = (event(ACCOUNT, "c", Some(1), "A", 1), event(INVOICE, "i", Some(1), "I", 2));
