@@ -16,6 +16,8 @@ pub enum Instance {
     Developer,
     /// The platform of `test`: its own folder, ports and processes.
     Test,
+    /// The platform of `faults`, likewise.
+    Faults,
 }
 
 /// The paths of one instance. Nothing is created by naming a path.
@@ -36,6 +38,7 @@ impl Layout {
         let state = match instance {
             Instance::Developer => root.join(".fluxnex"),
             Instance::Test => root.join(".fluxnex").join("test"),
+            Instance::Faults => root.join(".fluxnex").join("faults"),
         };
         Self { root, state }
     }

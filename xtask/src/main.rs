@@ -7,6 +7,7 @@ mod command;
 mod demo;
 mod deploy;
 mod emulator;
+mod faults;
 mod invoke;
 mod layout;
 mod platform;
@@ -87,6 +88,10 @@ enum Command {
     /// Sets up what it needs, on a platform of its own beside that of `up`. The last line is
     /// "N passed, N failed"; exit code 0 only if nothing failed.
     Test,
+    /// Look for what would be lost: simulate, plant bugs, kill
+    ///
+    /// Each with a PostgreSQL of its own. Exit code 0 only if nothing was lost.
+    Faults(faults::Arguments),
     /// Check the rules of the repository that no compiler checks
     Tidy,
     /// What a started process does first; used by the other commands
@@ -143,6 +148,7 @@ fn commands() -> std::collections::BTreeMap<String, Vec<String>> {
         })
         .collect();
     found.insert("help".to_owned(), Vec::new());
+    found.insert("faults".to_owned(), faults::flags());
     found
 }
 
@@ -174,7 +180,7 @@ async fn run(command: Command) -> Result<ExitCode> {
     let layout = Layout::discover(Instance::Developer)?;
     let program = match &command {
         Command::Demo(arguments) => arguments.json,
-        Command::Invoke(_) => true,
+        Command::Invoke(_) | Command::Faults(_) => true,
         _ => false,
     };
     let progress = Progress::new(if program { Audience::Program } else { Audience::People });
@@ -190,6 +196,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Demo(arguments) => run_demo(&layout, &arguments, &progress).await,
         Command::Invoke(arguments) => run_invoke(&layout, &arguments, &progress).await,
         Command::Test => run_test(&progress).await,
+        Command::Faults(arguments) => faults::run(&arguments, &progress).await,
         Command::Tidy => Ok(exit_code(tidy::print(&tidy::check(&layout)?, &progress))),
         // Handled before there was a runtime.
         Command::Launch(_) => Ok(ExitCode::FAILURE),

@@ -104,6 +104,13 @@ async fn end(layout: &Layout) -> Result<()> {
     processes::stop(layout, NAME, Stop { signal: Signal::QUIT, grace: Duration::from_secs(10) }).await
 }
 
+/// Ends the server at once, as if it had crashed, and starts it again: what was not committed is undone then.
+pub async fn restart(layout: &Layout, state: &StateFile, certificates: &Certificates) -> Result<()> {
+    let database = state.get().database.clone().context("there is no database")?;
+    end(layout).await?;
+    start(layout, &database, certificates).await
+}
+
 /// Connects as the user `fluxnex`.
 pub async fn connect(database: &Database, certificates: &Certificates) -> Result<Client> {
     connect_as(database, certificates, FLUXNEX, &database.password, FLUXNEX).await
@@ -200,7 +207,6 @@ max_connections = 300
 shared_buffers = '128MB'
 # The data are thrown away with the instance: they need not survive a power failure, only a killed process.
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 wal_level = minimal
 max_wal_senders = 0
@@ -285,6 +291,9 @@ async fn prepare(database: &Database, certificates: &Certificates) -> Result<()>
         let password = database.password.as_str();
         let role = format!("CREATE ROLE {FLUXNEX} LOGIN CREATEDB CREATEROLE PASSWORD '{password}'");
         administrator.batch_execute(&role).await.context("cannot make the database user")?;
+        // The simulator has deadlocks found at once.
+        let grant = format!("GRANT SET ON PARAMETER deadlock_timeout TO {FLUXNEX}");
+        administrator.batch_execute(&grant).await.context("cannot allow what the simulator sets")?;
     }
     let exists = administrator.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&FLUXNEX]).await?.is_some();
     if !exists {

@@ -27,6 +27,12 @@ impl Waits<'_> {
     fn after(&self, attempt: u32) -> Option<Timestamp> {
         wait_after(attempt, self.random).map(|wait| later(self.now, self.time_scale.scale(wait)))
     }
+
+    /// The end of the pause that a target asks for.
+    fn pause(&self, asked: Option<Duration>) -> Timestamp {
+        let pause = self.time_scale.scale(asked.unwrap_or(THROTTLED).min(LONGEST_PAUSE));
+        later(self.now, pause.mul_f64(1.0 + 0.2 * self.random))
+    }
 }
 
 /// Judges an attempt.
@@ -43,23 +49,46 @@ pub(crate) fn judge(sent: Sent, claim: &Claim, started_at: Timestamp, waits: &Wa
     let attempt = attempt(&report.effort, started_at);
     let finish = match report.outcome {
         SendOutcome::Delivered { target_id, target_version } => Finish::Delivered { target_id, target_version },
+        SendOutcome::Failed(failure) if claim.settles && leaves_doubt(failure.class, &report.effort) => {
+            still_unknown(failure, claim, waits)
+        }
         SendOutcome::Failed(failure) => refused(failure, claim, waits),
         SendOutcome::Unknown { reason, fingerprint, .. } => match waits.after(claim.attempt) {
-            Some(at) if repeatable => Finish::Unknown { at, reason },
+            Some(at) if repeatable => Finish::Unknown { at, reason, counts: true },
             _ => failed(format!("whether it took effect is not known: {reason}"), &fingerprint),
         },
     };
     (finish, Some(attempt))
 }
 
-fn refused(failure: Failure, claim: &Claim, waits: &Waits<'_>) -> Finish {
+/// Whether an attempt that settles an earlier one did not learn what became of that: the target was never asked, or
+/// answered before it looked. Only what it says of the record itself tells that the earlier one had no effect.
+fn leaves_doubt(class: FailureClass, effort: &Effort) -> bool {
+    let is_of_the_record = match class {
+        FailureClass::Throttle { .. } | FailureClass::Retry | FailureClass::Reauthenticate => false,
+        FailureClass::Conflict | FailureClass::InvalidReference | FailureClass::Permanent | FailureClass::Gone => true,
+    };
+    effort.request.is_none() || !is_of_the_record
+}
+
+/// A delivery in doubt stays in doubt, so that nothing takes its place.
+fn still_unknown(failure: Failure, claim: &Claim, waits: &Waits<'_>) -> Finish {
     let Failure { class, fingerprint, reason, .. } = failure;
     match class {
         FailureClass::Throttle { retry_after } => {
-            let pause = waits.time_scale.scale(retry_after.unwrap_or(THROTTLED).min(LONGEST_PAUSE));
-            let spread = pause.mul_f64(1.0 + 0.2 * waits.random);
-            Finish::Retry { at: later(waits.now, spread), reason, counts: false }
+            Finish::Unknown { at: waits.pause(retry_after), reason, counts: false }
         }
+        _ => match waits.after(claim.attempt) {
+            Some(at) => Finish::Unknown { at, reason, counts: true },
+            None => failed(format!("whether it took effect is not known: {reason}"), &fingerprint),
+        },
+    }
+}
+
+fn refused(failure: Failure, claim: &Claim, waits: &Waits<'_>) -> Finish {
+    let Failure { class, fingerprint, reason, .. } = failure;
+    match class {
+        FailureClass::Throttle { retry_after } => Finish::Retry { at: waits.pause(retry_after), reason, counts: false },
         FailureClass::Retry
         | FailureClass::Conflict
         | FailureClass::Reauthenticate

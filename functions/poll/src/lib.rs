@@ -16,7 +16,7 @@ use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
 use fluxnex_connect::{Connection, Engine, ListOutcome};
 use fluxnex_core::connector::CompiledList;
 use fluxnex_core::message::{NextPage, PollRequest};
-use fluxnex_core::poll::{Begin, Overlap, Progress, Turn};
+use fluxnex_core::poll::{Begin, Overlap, Progress, Turn, run_of_message};
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
 use fluxnex_lambda::inbound::Inbound;
 use fluxnex_lambda::{BoxError, Deadline, TimeScale};
@@ -95,7 +95,7 @@ impl Poll {
         let outcomes = works.iter().map(|work| async move {
             let request = &work.message;
             // The same for each time that the message comes.
-            let run = Uuid::new_v5(&Uuid::NAMESPACE_OID, work.record.message_id.as_bytes());
+            let run = request.next.map_or_else(|| run_of_message(&work.record.message_id), |next| next.run);
             let outcome = self.request(request, run, deadline).await;
             outcome
                 .unwrap_or_else(|error| Outcome::retry(error.to_string()))
@@ -125,7 +125,7 @@ impl Poll {
         let overlap = Overlap(list.overlap());
         for _ in 0..MOST_LOOKS {
             let (progress, revision) = self.progress(request).await?;
-            let (progress, revision, next) = match request.next {
+            let (progress, revision, next) = match request.next.filter(|next| next.page > 0) {
                 Some(next) => match progress.turn(next.run, next.page) {
                     Turn::Read => (progress, revision, next),
                     Turn::Done(page) => return self.go_on(request, NextPage { page, ..next }, Duration::ZERO).await,

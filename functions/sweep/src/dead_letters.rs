@@ -4,9 +4,10 @@ use crate::Sweep;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
 use fluxnex_core::ids::TenantId;
 use fluxnex_core::message::{
-    InboundEvent, Notification, NotificationKind, PollRequest, RecordChanged, RecordNormalised, SweepTenant, V1,
-    WakeMessage,
+    InboundEvent, NextPage, Notification, NotificationKind, PollRequest, RecordChanged, RecordNormalised, SweepTenant,
+    V1, WakeMessage,
 };
+use fluxnex_core::poll::run_of_message;
 use fluxnex_lambda::batch::{self, BatchError, Outcome, Record, Undecodable, Work};
 use fluxnex_lambda::{BoxError, Invocation, SqsBatchResponse, SqsEvent};
 use fluxnex_store::{DeadLetter, DeadLetterReason};
@@ -134,7 +135,9 @@ impl Sweep {
             Some(_) => reads::<WakeMessage>(&record.body),
         };
         let reason = if readable { DeadLetterReason::Infrastructure } else { DeadLetterReason::Unreadable };
-        (DeadLetter { queue, tenant, body: record.body.clone() }, reason)
+        let is_poll = self.queue_named(&queue).is_some_and(|queue| *queue == self.fetch_request);
+        let body = if is_poll { named(record) } else { record.body.clone() };
+        (DeadLetter { queue, tenant, body }, reason)
     }
 
     fn queue_named(&self, name: &str) -> Option<&QueueUrl> {
@@ -149,6 +152,14 @@ impl Sweep {
         ];
         own.into_iter().chain(self.outbound.values()).find(|queue| queue.name() == name)
     }
+}
+
+/// A schedule's request, naming the run that it began under its first message's id. Under another id it would find that
+/// run under way, and nobody who reads its pages, until the run's lease ends.
+fn named(record: &Record) -> String {
+    let Ok(mut request) = serde_json::from_str::<PollRequest>(&record.body) else { return record.body.clone() };
+    request.next = request.next.or(Some(NextPage { run: run_of_message(&record.message_id), page: 0 }));
+    serde_json::to_string(&request).unwrap_or_else(|_| record.body.clone())
 }
 
 fn reads<M: DeserializeOwned>(body: &str) -> bool {

@@ -190,7 +190,7 @@ impl TryFrom<PollRequestText> for PollRequest {
 pub struct NextPage {
     /// The run.
     pub run: Uuid,
-    /// The page, from 1.
+    /// The page, from 1; 0 asks for the first one of a run that may not have begun.
     pub page: u32,
 }
 

@@ -19,6 +19,12 @@ use uuid::Uuid;
 /// (six times the function's time limit), so that it finds its own run again.
 pub const LEASE: SignedDuration = SignedDuration::from_mins(15);
 
+/// The run that a schedule's message begins: the same for each time that the message comes.
+#[must_use]
+pub fn run_of_message(message_id: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, message_id.as_bytes())
+}
+
 /// What `poll` must know of a connection, published when a bundle is applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PollSettings {

@@ -4,16 +4,29 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The moment at which Lambda ends the invocation, on the monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadline(Option<Instant>);
+pub struct Deadline(End);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Never,
+    At(Instant),
+    Always(Duration),
+}
 
 impl Deadline {
     /// No end.
-    pub const NONE: Self = Self(None);
+    pub const NONE: Self = Self(End::Never);
 
     /// So long from now.
     #[must_use]
     pub fn after(span: Duration) -> Self {
-        Self(Instant::now().checked_add(span))
+        Self(Instant::now().checked_add(span).map_or(End::Never, End::At))
+    }
+
+    /// Always so far away: where time is simulated, and stands still while a function works.
+    #[must_use]
+    pub fn standing(span: Duration) -> Self {
+        Self(End::Always(span))
     }
 
     /// From the milliseconds since 1970 that the runtime states.
@@ -26,7 +39,11 @@ impl Deadline {
     /// What remains; `Duration::MAX` if there is no end.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+        match self.0 {
+            End::Never => Duration::MAX,
+            End::At(end) => end.saturating_duration_since(Instant::now()),
+            End::Always(span) => span,
+        }
     }
 }
 

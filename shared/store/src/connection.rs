@@ -1,7 +1,7 @@
 //! One connection per execution environment, made when it is first needed and again when it broke.
 
 use crate::error::StoreError;
-use crate::gate::{Gate, StatementGate, Step, Transaction, through};
+use crate::gate::{Gate, StatementGate, Step, Transaction, statement, through};
 use futures::future::BoxFuture;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -158,7 +158,23 @@ impl Database {
     ) -> Result<Vec<Row>, StoreError> {
         let mut guard = self.client().await?;
         let client = guard.get()?;
-        Ok(through(&self.gate, Step::Statement(sql), client.query_typed(sql, parameters)).await?)
+        let run = statement(&self.gate, sql);
+        Ok(through(&self.gate, Step::Statement(sql), client.query_typed(&run, parameters)).await?)
+    }
+
+    /// Whether the connection ended, or was never made; nothing while it is in use.
+    #[must_use]
+    pub fn is_closed(&self) -> Option<bool> {
+        let client = self.client.try_lock().ok()?;
+        Some(client.as_ref().is_none_or(Client::is_closed))
+    }
+
+    /// Commits the transaction that a gate left open ([`StatementGate::withholds_commit`]).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn commit_withheld(&self) -> Result<(), StoreError> {
+        Ok(self.client().await?.get()?.batch_execute("COMMIT").await?)
     }
 
     /// Checks that the database answers.

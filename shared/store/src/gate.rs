@@ -6,6 +6,7 @@
 //! next to a round trip to the server.
 
 use futures::future::BoxFuture;
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use tokio_postgres::types::{ToSql, Type};
@@ -34,10 +35,27 @@ pub trait StatementGate: Send + Sync {
 
     /// Whoever made the step goes on when this is over.
     fn after<'a>(&'a self, step: Step<'a>) -> BoxFuture<'a, ()>;
+
+    /// The statement that is run in the place of this one: another one where a deliberate bug is planted, to
+    /// show that it is found.
+    fn statement<'s>(&self, sql: &'s str) -> Cow<'s, str> {
+        Cow::Borrowed(sql)
+    }
+
+    /// Whether a transaction is left open where it is to be committed: a deliberate bug, too. Who planted it
+    /// commits later.
+    fn withholds_commit(&self) -> bool {
+        false
+    }
 }
 
 /// The gate of a database, if it has one.
 pub(crate) type Gate = Option<Arc<dyn StatementGate>>;
+
+/// The statement that is run for this one.
+pub(crate) fn statement<'s>(gate: &Gate, sql: &'s str) -> Cow<'s, str> {
+    gate.as_ref().map_or(Cow::Borrowed(sql), |gate| gate.statement(sql))
+}
 
 /// Makes one step, between the two questions to the gate.
 pub(crate) async fn through<T>(gate: &Gate, step: Step<'_>, made: impl Future<Output = T>) -> T {
@@ -60,7 +78,8 @@ impl Transaction<'_> {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
-        through(self.gate, Step::Statement(sql), self.inner.query_typed(sql, parameters)).await
+        let run = statement(self.gate, sql);
+        through(self.gate, Step::Statement(sql), self.inner.query_typed(&run, parameters)).await
     }
 
     pub(crate) async fn query_typed_opt(
@@ -68,7 +87,8 @@ impl Transaction<'_> {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Option<Row>, Error> {
-        through(self.gate, Step::Statement(sql), self.inner.query_typed_opt(sql, parameters)).await
+        let run = statement(self.gate, sql);
+        through(self.gate, Step::Statement(sql), self.inner.query_typed_opt(&run, parameters)).await
     }
 
     pub(crate) async fn execute_typed(
@@ -76,7 +96,8 @@ impl Transaction<'_> {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<u64, Error> {
-        through(self.gate, Step::Statement(sql), self.inner.execute_typed(sql, parameters)).await
+        let run = statement(self.gate, sql);
+        through(self.gate, Step::Statement(sql), self.inner.execute_typed(&run, parameters)).await
     }
 
     pub(crate) async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
@@ -84,6 +105,11 @@ impl Transaction<'_> {
     }
 
     pub(crate) async fn commit(self) -> Result<(), Error> {
+        if self.gate.as_ref().is_some_and(|gate| gate.withholds_commit()) {
+            // Dropping it would roll it back.
+            std::mem::forget(self.inner);
+            return Ok(());
+        }
         through(self.gate, Step::Commit, self.inner.commit()).await
     }
 

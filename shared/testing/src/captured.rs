@@ -10,8 +10,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-const FUNCTIONS: [&str; 9] =
-    ["ingest", "replicate", "normalise", "route", "deliver", "sweep", "notify", "migrate", "api"];
+const FUNCTIONS: [&str; 11] =
+    ["ingest", "poll", "replicate", "normalise", "fetch", "route", "deliver", "sweep", "notify", "migrate", "api"];
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

@@ -83,7 +83,7 @@ async fn kill_at(place: &Place<'_>, function: &str, fault: u64) -> Result<()> {
 }
 
 /// The folder that the emulator runs a function in: it is named after the digest of its code.
-async fn code(place: &Place<'_>, function: &str) -> Result<PathBuf> {
+pub async fn code(place: &Place<'_>, function: &str) -> Result<PathBuf> {
     let url = format!("{}/2015-03-31/functions/{NAME_PREFIX}{function}/configuration", place.emulator.endpoint());
     let found = place.aws.signed(reqwest::Method::GET, &url, "lambda", &[], Vec::new()).await?;
     let digest = found.get("CodeSha256").and_then(Value::as_str).ok_or_else(|| anyhow!("{function} has no digest"))?;

@@ -2,13 +2,13 @@
 //! Online, and from a simulated ERP to a receiver of signed webhooks, and the checker reconciles what
 //! the applications recorded.
 
-mod control;
+pub mod control;
 mod fetches;
-mod kills;
-mod outcome;
-mod polls;
-mod setup;
-mod watch;
+pub mod kills;
+pub mod outcome;
+pub mod polls;
+pub mod setup;
+pub mod watch;
 
 use std::time::Instant;
 

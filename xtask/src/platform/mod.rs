@@ -94,9 +94,8 @@ pub async fn down(layout: &Layout, keep: Keep, progress: &Progress) -> Result<()
     let lock = Lock::acquire(layout, progress).await?;
     let step = progress.start("stopping the platform");
     let result = async {
-        let nested = Layout::of(layout.root().to_path_buf(), Instance::Test);
-        if nested.state() != layout.state() && nested.state().exists() {
-            take_down_tests(&nested, progress).await?;
+        for nested in nested(layout) {
+            take_down_nested(&nested, progress).await?;
         }
         stop_all(layout).await?;
         remove_state(layout, keep)
@@ -117,10 +116,17 @@ async fn stop_all(layout: &Layout) -> Result<()> {
     database.context("PostgreSQL is not down")
 }
 
-/// What a killed test run left; a running one is left alone.
-async fn take_down_tests(nested: &Layout, progress: &Progress) -> Result<()> {
+/// The instances that lie in the folder of this one, and are there.
+fn nested(layout: &Layout) -> Vec<Layout> {
+    let all = [Instance::Test, Instance::Faults].map(|instance| Layout::of(layout.root().to_path_buf(), instance));
+    let inside = |nested: &Layout| nested.state().parent() == Some(layout.state()) && nested.state().exists();
+    all.into_iter().filter(inside).collect()
+}
+
+/// What a killed run left; a running one is left alone.
+async fn take_down_nested(nested: &Layout, progress: &Progress) -> Result<()> {
     if Lock::is_held(nested) {
-        progress.say("A test run is under way; its own platform is left alone.");
+        progress.say(format!("{} is in use and left alone.", nested.relative(nested.state()).display()));
         return Ok(());
     }
     stop_all(nested).await?;
@@ -128,10 +134,9 @@ async fn take_down_tests(nested: &Layout, progress: &Progress) -> Result<()> {
 }
 
 fn remove_state(layout: &Layout, keep: Keep) -> Result<()> {
-    let test_runs = layout.state().join("test").exists();
-    if keep == Keep::Nothing && !test_runs {
+    if keep == Keep::Nothing && nested(layout).is_empty() {
         remove_folder(layout.state())?;
-        // The test instance lies in the developer's folder; if that one has no platform, nothing must stay.
+        // Other instances lie in the developer's folder; if that one has no platform, nothing must stay.
         if let Some(parent) = layout.state().parent().filter(|parent| *parent != layout.root()) {
             let _ = std::fs::remove_dir(parent);
         }

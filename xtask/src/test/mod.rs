@@ -29,6 +29,9 @@ use counts::Counts;
 /// Invoices of the main job in the tests: enough that every kind of webhook occurs.
 const INVOICES: u32 = 20;
 
+/// Seeds of the simulation in the tests: the first ones.
+const SEEDS: u32 = 500;
+
 /// What the steps found.
 #[derive(Default)]
 struct Results {
@@ -73,7 +76,9 @@ pub async fn test(layout: &Layout, progress: &Progress) -> Result<bool> {
     let environment =
         if started.is_ok() { environment(layout, &prerequisites, progress).await } else { Ok(Vec::new()) };
     results.one("starting the platform", started);
-    rust(layout, environment.unwrap_or_default(), progress, &mut results).await;
+    let environment = environment.unwrap_or_default();
+    rust(layout, &environment, progress, &mut results).await;
+    simulation(layout, &environment, progress, &mut results).await;
     infrastructure(layout, progress, &mut results).await;
     each(&mut results, "templates", templates::check(layout, progress).await);
     progress.say("Rules of the repository");
@@ -164,15 +169,33 @@ fn rustup_name(component: &str) -> &str {
 }
 
 /// The Rust tests, told where the real PostgreSQL and AWS interfaces are.
-async fn rust(layout: &Layout, environment: Vec<(String, String)>, progress: &Progress, results: &mut Results) {
+async fn rust(layout: &Layout, environment: &[(String, String)], progress: &Progress, results: &mut Results) {
     let log = layout.log("cargo-test");
     let mut command = Command::new(cargo());
-    command.args(["test", "--workspace", "--profile", "local", "--no-fail-fast"]).envs(environment);
+    command.args(["test", "--workspace", "--profile", "local", "--no-fail-fast"]).envs(variables(environment));
     command.current_dir(layout.root());
     let step = progress.start("Rust tests");
     let tool = Tool { what: "cargo test", log: &log, advice: "run the failing test alone", output: None };
     let result = tool.run(command, &step).await;
     results.many("Rust tests", &log, counts::of_cargo, step.finish(result));
+}
+
+/// A fixed block of seeds of the simulator, after every seed that failed once.
+async fn simulation(layout: &Layout, environment: &[(String, String)], progress: &Progress, results: &mut Results) {
+    let name = format!("{SEEDS} seeds of the simulation");
+    let seeds = SEEDS.to_string();
+    let mut command = Command::new(cargo());
+    command.args(["run", "--profile", "local", "--package", "fluxnex-faults", "--", "simulate", "--seeds", &seeds]);
+    command.envs(variables(environment)).current_dir(layout.root());
+    let step = progress.start(&name);
+    let advice = "replay a failing seed with `cargo xtask faults simulate --from <seed> --seeds 1 --story`";
+    let tool = Tool { what: "the simulation", log: &layout.log("simulation"), advice, output: None };
+    let result = tool.run(command, &step).await;
+    results.one(&name, step.finish(result));
+}
+
+fn variables(environment: &[(String, String)]) -> impl Iterator<Item = (&String, &String)> {
+    environment.iter().map(|(name, value)| (name, value))
 }
 
 /// The tests of the CDK application.

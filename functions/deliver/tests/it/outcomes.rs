@@ -73,6 +73,27 @@ async fn a_target_that_is_busy_burns_no_attempt() {
 }
 
 #[tokio::test]
+async fn what_is_in_doubt_stays_so_until_the_target_tells() {
+    let busy = Reply::Answer(429, vec![("retry-after".to_owned(), "30".to_owned())], "{}".to_owned());
+    let unreachable = Reply::json(503, &json!({}));
+    let pipeline = Pipeline::new().await;
+    let wakes = pipeline.customer("Ada", 1).await;
+    pipeline.setting.target.reply(Reply::Reset);
+    pipeline.delivered(&wakes).await;
+    assert_eq!(pipeline.deliveries().await, ["sending 1"]);
+    for (answer, expected) in [(busy, "sending 1"), (unreachable, "sending 2")] {
+        pipeline.setting.clock.advance(pipeline.alarm().1 + Duration::from_millis(1));
+        pipeline.setting.target.reply(answer);
+        pipeline.delivered(&wakes).await;
+        assert_eq!(pipeline.deliveries().await, [expected], "a newer version must not take its place");
+    }
+    pipeline.setting.clock.advance(pipeline.alarm().1 + Duration::from_millis(1));
+    pipeline.setting.target.reply(Reply::json(400, &json!({"Fault": {"Error": [{"code": "6240", "Message": "m"}]}})));
+    pipeline.delivered(&wakes).await;
+    assert_eq!(pipeline.deliveries().await, ["failed 3"], "the target looked at it, so it had no effect before");
+}
+
+#[tokio::test]
 async fn an_answer_that_was_lost_is_settled_with_the_same_key() {
     for lost in [Reply::json(500, &json!({})), Reply::Reset, Reply::json(200, &json!({"unexpected": 1}))] {
         let pipeline = Pipeline::new().await;

@@ -64,6 +64,27 @@ async fn the_same_message_twice_does_no_harm() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_goes_on_with_the_run_that_it_began_or_begins_it() {
+    for begins_before in [true, false] {
+        let stage = Stage::new().await;
+        let tick = stage.tick();
+        if begins_before {
+            stage.page(&[("a", 1), ("b", 2)], true);
+            stage.queues.set_silent(&queue("inbound-gateway"), true);
+            assert!(!stage.run(&tick).await);
+            stage.queues.set_silent(&queue("inbound-gateway"), false);
+            assert!(stage.run(&stage.tick()).await);
+            assert_eq!(stage.source.requests().len(), 1, "another schedule's message finds that run under way");
+        }
+        let again = stage.let_in_again(&tick);
+        stage.page(&[("a", 1), ("b", 2)], true);
+        stage.page(&[("c", 3)], false);
+        stage.run_all(again).await;
+        assert_eq!(stage.ids(), ["a", "b", "c"]);
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_died_is_taken_over_when_its_lease_is_over() {
     let stage = Stage::new().await;
     stage.page(&[("a", 1), ("b", 2)], true);

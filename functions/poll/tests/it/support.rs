@@ -7,8 +7,8 @@ use fluxnex_cloud::queue::OutgoingMessage;
 use fluxnex_cloud::twin::{InMemoryControl, InMemoryObjects, InMemoryQueues, InMemorySecrets, ManualClock};
 use fluxnex_connect::Engine;
 use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
-use fluxnex_core::message::{InboundEvent, PollRequest, V1};
-use fluxnex_core::poll::Progress;
+use fluxnex_core::message::{InboundEvent, NextPage, PollRequest, V1};
+use fluxnex_core::poll::{Progress, run_of_message};
 use fluxnex_lambda::inbound::Inbound;
 use fluxnex_lambda::{Deadline, TimeScale};
 use fluxnex_testing::{Reply, Target, decoded, event, queue};
@@ -91,6 +91,13 @@ impl Stage {
     /// The message that a schedule sends, with an id of its own.
     pub(crate) fn tick(&self) -> Message {
         let request = PollRequest { v: V1, tenant: tenant(), connection: connection(), object: things(), next: None };
+        self.message(OutgoingMessage::json(&request).unwrap())
+    }
+
+    /// The message as `sweep` lets it in again when it was a dead letter: a new one that names the run of the first.
+    pub(crate) fn let_in_again(&self, dead: &Message) -> Message {
+        let mut request: PollRequest = serde_json::from_str(&dead.message.body).unwrap();
+        request.next = Some(NextPage { run: run_of_message(&dead.id), page: 0 });
         self.message(OutgoingMessage::json(&request).unwrap())
     }
 

@@ -4,7 +4,7 @@ use crate::support::Stage;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::Control;
 use fluxnex_cloud::queue::OutgoingMessage;
-use fluxnex_core::message::{Notification, NotificationKind, V1, Wake, WakeMessage};
+use fluxnex_core::message::{Notification, NotificationKind, PollRequest, V1, Wake, WakeMessage};
 use fluxnex_testing::{ACCOUNT, account, decoded, messages, notice, queue};
 use serde_json::json;
 
@@ -63,6 +63,26 @@ async fn what_lacked_infrastructure_waits_and_goes_in_again() {
     assert_eq!(sent[0].group.as_deref(), Some(stage.setting.tenant.as_str()));
     assert_eq!(letters(&stage).await, ["inbound-gateway infrastructure reentered 0"]);
     assert_eq!(stage.minute().await["reentered"], 0, "once");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_poll_goes_in_again_under_the_name_of_the_run_that_it_began() {
+    let stage = Stage::new().await;
+    let request = json!({"v": 1, "tenant": stage.setting.tenant, "connection": "erp", "object": "Invoices"});
+    let mut letter = messages(&[request]);
+    mark(&stage).await;
+    let mut names = Vec::new();
+    for wait in [60, 120] {
+        assert!(stage.batch(&queue("fetch-request-dlq"), &letter).await.is_empty());
+        stage.wait(wait);
+        assert_eq!(stage.minute().await["reentered"], 1);
+        letter = stage.setting.take("fetch-request");
+        let next = decoded::<PollRequest>(&letter)[0].next.unwrap();
+        assert_eq!(next.page, 0);
+        names.push(next.run);
+    }
+    assert_eq!(names[0], names[1], "however often it comes back");
     stage.end().await;
 }
 

@@ -5,6 +5,7 @@ mod cases;
 mod catalog;
 mod client;
 mod engine;
+mod hostile;
 mod outcome_text;
 mod server;
 mod tokens;

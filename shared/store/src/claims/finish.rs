@@ -61,6 +61,8 @@ pub enum Finish {
         at: Timestamp,
         /// Why it is not known.
         reason: String,
+        /// False where the target only asked to wait: that is no attempt.
+        counts: bool,
     },
     /// It failed for good.
     Failed {
@@ -128,24 +130,31 @@ impl Database {
     /// next of the same key, and children that waited for a delivered parent. An attempt whose
     /// claim was lost meanwhile changes nothing.
     ///
+    /// Who may go on is asked after the commit, in a new snapshot: a child commits that it waits for its
+    /// parent, and then looks for the parent; the parent commits that it is here, and then looks for its
+    /// children. One of the two always sees the other.
+    ///
     /// # Errors
-    /// [`StoreError`]; then nothing is written, and the claims run out.
+    /// [`StoreError`]; then nothing is written, and the claims run out; or the outcomes are, and `sweep`
+    /// finds who may go on.
     pub async fn finish(
         &self,
         tenant: &Tenant,
         now: Timestamp,
         finished: &[Finished],
     ) -> Result<BTreeSet<Wake>, StoreError> {
-        self.transaction(async |transaction| {
-            let batch = Batch { tenant, now, finished };
-            let written = batch.write_outcomes(transaction).await?;
-            batch.write_attempts(transaction).await?;
-            batch.write_references(transaction, &written).await?;
-            let mut wakes = batch.give_way(transaction, &written).await?;
-            wakes.extend(batch.next(transaction, &written).await?);
-            Ok(wakes)
-        })
-        .await
+        let batch = Batch { tenant, now, finished };
+        let (written, mut wakes) = self
+            .transaction(async |transaction| {
+                let written = batch.write_outcomes(transaction).await?;
+                batch.write_attempts(transaction).await?;
+                batch.write_references(transaction, &written).await?;
+                let wakes = batch.give_way(transaction, &written).await?;
+                Ok((written, wakes))
+            })
+            .await?;
+        wakes.extend(batch.next(self, &written).await?);
+        Ok(wakes)
     }
 }
 
@@ -188,7 +197,12 @@ impl Batch<'_> {
         let uncounted: Vec<i32> = self
             .finished
             .iter()
-            .map(|finished| i32::from(matches!(finished.finish, Finish::Retry { counts: false, .. })))
+            .map(|finished| {
+                i32::from(matches!(
+                    finished.finish,
+                    Finish::Retry { counts: false, .. } | Finish::Unknown { counts: false, .. }
+                ))
+            })
             .collect();
         let sql = format!(
             "UPDATE {}.deliveries d SET state = k.state, reason = k.reason, fingerprint = k.fingerprint,

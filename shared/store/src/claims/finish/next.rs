@@ -1,6 +1,7 @@
 //! Who may go next because of what came of attempts.
 
 use super::{Batch, Written};
+use crate::connection::Database;
 use crate::error::StoreError;
 use crate::gate::Transaction;
 use crate::tenant::Tenant;
@@ -62,11 +63,7 @@ impl Batch<'_> {
     }
 
     /// The keys that may go on: children of delivered parents, and what is next in the same keys.
-    pub(super) async fn next(
-        &self,
-        transaction: &Transaction<'_>,
-        written: &[Written],
-    ) -> Result<BTreeSet<Wake>, StoreError> {
+    pub(super) async fn next(&self, database: &Database, written: &[Written]) -> Result<BTreeSet<Wake>, StoreError> {
         let delivered: Vec<&Written> = self.delivered(written).map(|(written, _, _)| written).collect();
         if delivered.is_empty() {
             return Ok(BTreeSet::new());
@@ -77,10 +74,12 @@ impl Batch<'_> {
         let parents: Vec<Uuid> = parents.into_iter().collect();
         let schema = self.tenant.schema();
         let sql = format!(
-            "WITH freed AS (
-                 UPDATE {schema}.deliveries SET blocked_on = NULL, woken_at = $5
-                 WHERE tenant = $1 AND blocked_on = ANY($4) AND state = 'pending'
-                 RETURNING target, ordering_key
+            "WITH blocked AS (
+                 SELECT delivery FROM {schema}.deliveries
+                 WHERE tenant = $1 AND blocked_on = ANY($4) AND state = 'pending' ORDER BY delivery FOR UPDATE
+             ), freed AS (
+                 UPDATE {schema}.deliveries d SET blocked_on = NULL, woken_at = $5
+                 FROM blocked WHERE d.delivery = blocked.delivery RETURNING d.target, d.ordering_key
              )
              SELECT target, ordering_key FROM freed
              UNION
@@ -88,8 +87,9 @@ impl Batch<'_> {
              JOIN {schema}.deliveries d ON d.target = k.target AND d.ordering_key = k.ordering_key
              WHERE d.tenant = $1 AND d.state = 'pending'"
         );
-        let rows = transaction
-            .query_typed(
+        // In the order in which claims lock, so that it needs no transaction to try again.
+        let rows = database
+            .query(
                 &sql,
                 &[
                     (&self.tenant.id.as_str(), Type::TEXT),

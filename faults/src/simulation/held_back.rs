@@ -1,0 +1,75 @@
+//! What a planted bug holds back: done later than it should be, or never if the invocation dies before.
+
+use super::functions::Function;
+use super::mutants::Edge;
+use super::ports::Ports;
+use crate::queues::NewMessage;
+use fluxnex_cloud::control::Control as _;
+use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
+use fluxnex_core::ids::TenantId;
+use jiff::Timestamp;
+use std::sync::{Mutex, PoisonError};
+
+/// An effect that is held back.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Messages(QueueUrl, Vec<OutgoingMessage>),
+    Mark(TenantId, Timestamp),
+}
+
+/// The effects that one environment holds back.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack(Mutex<Vec<Effect>>);
+
+impl HeldBack {
+    /// Holds an effect back.
+    pub(super) fn push(&self, effect: Effect) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(effect);
+    }
+
+    fn take(&self) -> Vec<Effect> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Ports {
+    /// Whether these messages are held back until the poll has saved how far it came.
+    pub(super) fn holds_back(&self, queue: &QueueUrl) -> bool {
+        self.function == Function::Poll
+            && queue.name().ends_with("inbound-gateway")
+            && self.world.planted.is(Edge::WatermarkBeforeDurability)
+    }
+
+    /// Does what was held back.
+    pub async fn release(&self) {
+        for effect in self.held_back.take() {
+            match effect {
+                Effect::Messages(queue, messages) => self.deliver(queue.name(), messages),
+                // The twin never fails.
+                Effect::Mark(tenant, until) => drop(self.world.control.mark_busy(&tenant, until).await),
+            }
+        }
+    }
+
+    /// Puts messages into a queue.
+    pub(super) fn deliver(&self, name: &str, messages: Vec<OutgoingMessage>) {
+        let now = self.world.now();
+        for message in messages {
+            self.inspect(name, &message.body);
+            let words: String = message.body.chars().take(160).collect();
+            self.world.story().tell(now, "queue", &format!("{name} <- {words}"));
+            let is_one = message.deduplication.is_some() && self.world.planted.is(Edge::OneDeduplicationId);
+            let deduplication = if is_one { message.group.clone() } else { message.deduplication };
+            let new = NewMessage {
+                body: message.body.into(),
+                group: message.group.map(Into::into),
+                deduplication: deduplication.map(Into::into),
+                delay: message.delay,
+            };
+            let sent = self.world.with_queues(|queues, _| queues.send(name, new, now));
+            if let Err(error) = sent {
+                self.world.story().problems.push(format!("the queue {name} refuses a message: {error}"));
+            }
+        }
+    }
+}
