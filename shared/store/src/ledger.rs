@@ -11,7 +11,7 @@ use fluxnex_core::ledger::DeliveryState;
 use fluxnex_core::message::Wake;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 /// A canonical version on its way to one target.
@@ -68,7 +68,8 @@ impl Database {
     /// the same record, and takes their events out of the barrier. `superseded` are events whose
     /// record has moved on.
     ///
-    /// A delivery that is there already is left as it is; its wake is given again.
+    /// A delivery that is there already is left as it is; its wake is given again. One of a version that is not the
+    /// record's newest any more is not written: whoever routes the newest may have been faster.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing of the batch is written.
@@ -79,19 +80,22 @@ impl Database {
         deliveries: &[NewDelivery],
         superseded: &[(EventId, FlowId)],
     ) -> Result<Routed, StoreError> {
-        self.transaction(async |transaction| {
-            let mut batch = Batch { tenant, now, deliveries, places: HashMap::new() };
-            batch.supersede(transaction).await?;
-            batch.insert(transaction).await?;
-            batch.leave_barrier(transaction).await?;
-            let outcome = crate::canonical::end(fluxnex_core::event::FlowOutcome::Superseded, None);
-            let ends: Ends<'_> =
-                superseded.iter().map(|(event, flow)| ((event.0, flow.as_str()), outcome.clone())).collect();
-            end_events(transaction, tenant, &ends).await?;
-            Ok(())
-        })
-        .await?;
-        let wakes = deliveries
+        let newest = self
+            .transaction(async |transaction| {
+                let (newest, outdated) = of_newest(transaction, tenant, deliveries).await?;
+                let mut batch = Batch { tenant, now, deliveries: newest, places: HashMap::new() };
+                batch.supersede(transaction).await?;
+                batch.insert(transaction).await?;
+                batch.leave_barrier(transaction).await?;
+                let outcome = crate::canonical::end(fluxnex_core::event::FlowOutcome::Superseded, None);
+                let moved_on = superseded.iter().map(|(event, flow)| (event.0, flow.as_str()));
+                let outdated = outdated.iter().map(|delivery| (delivery.event.0, delivery.flow.as_str()));
+                let ends: Ends<'_> = moved_on.chain(outdated).map(|ended| (ended, outcome.clone())).collect();
+                end_events(transaction, tenant, &ends).await?;
+                Ok(batch.deliveries)
+            })
+            .await?;
+        let wakes = newest
             .iter()
             .filter(|delivery| delivery.state == DeliveryState::Pending)
             .map(|delivery| Wake {
@@ -104,11 +108,38 @@ impl Database {
     }
 }
 
+/// Deliveries of the newest versions of their records, and the others. The records are locked: of two invocations
+/// that route versions of one record, the second sees what the first wrote.
+async fn of_newest<'a>(
+    transaction: &Transaction<'_>,
+    tenant: &Tenant,
+    deliveries: &'a [NewDelivery],
+) -> Result<(Vec<&'a NewDelivery>, Vec<&'a NewDelivery>), StoreError> {
+    let ids: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.canonical_id.0).collect();
+    let entities: Vec<&str> = deliveries.iter().map(|delivery| delivery.entity.as_str()).collect();
+    let sql = format!(
+        "SELECT r.canonical_id, r.entity, r.version FROM {}.canonical_records r
+         WHERE r.tenant = $1 AND (r.canonical_id, r.entity) IN (SELECT * FROM unnest($2::uuid[], $3::text[]))
+         ORDER BY 1, 2 FOR NO KEY UPDATE",
+        tenant.schema()
+    );
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&tenant.id.as_str(), Type::TEXT), (&ids, Type::UUID_ARRAY), (&entities, Type::TEXT_ARRAY)];
+    let mut versions: HashMap<(Uuid, String), i64> = HashMap::new();
+    for row in transaction.query_typed(&sql, &parameters).await? {
+        versions.insert((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?);
+    }
+    Ok(deliveries.iter().partition(|delivery| {
+        let key = (delivery.canonical_id.0, delivery.entity.as_str().to_owned());
+        versions.get(&key).is_none_or(|newest| delivery.version >= *newest)
+    }))
+}
+
 /// One batch in its transaction.
 struct Batch<'a> {
     tenant: &'a Tenant,
     now: Timestamp,
-    deliveries: &'a [NewDelivery],
+    deliveries: Vec<&'a NewDelivery>,
     /// Places that are not the events' own, by index of the new delivery.
     places: HashMap<usize, Place>,
 }
@@ -202,7 +233,9 @@ impl Batch<'_> {
         if self.deliveries.is_empty() {
             return Ok(());
         }
-        let text = |field: fn(&NewDelivery) -> &str| self.deliveries.iter().map(field).collect::<Vec<&str>>();
+        let text = |field: fn(&NewDelivery) -> &str| {
+            self.deliveries.iter().map(|delivery| field(delivery)).collect::<Vec<&str>>()
+        };
         let ids: Vec<Uuid> = self.deliveries.iter().map(|delivery| delivery.delivery.0).collect();
         let canonical: Vec<Uuid> = self.deliveries.iter().map(|delivery| delivery.canonical_id.0).collect();
         let versions: Vec<i64> = self.deliveries.iter().map(|delivery| delivery.version).collect();

@@ -6,7 +6,7 @@
 mod job;
 mod kill;
 mod local;
-mod program;
+pub mod program;
 mod victims;
 
 use std::{ffi::OsString, process::ExitCode};

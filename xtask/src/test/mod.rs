@@ -16,6 +16,7 @@ use crate::{
     certificates,
     command::{Tool, output_of},
     demo,
+    faults::program,
     layout::{Layout, create_private},
     platform::{self, Keep, Options},
     postgres, prerequisites,
@@ -184,9 +185,12 @@ async fn rust(layout: &Layout, environment: &[(String, String)], progress: &Prog
 async fn simulation(layout: &Layout, environment: &[(String, String)], progress: &Progress, results: &mut Results) {
     let name = format!("{SEEDS} seeds of the simulation");
     let seeds = SEEDS.to_string();
-    let mut command = Command::new(cargo());
-    command.args(["run", "--profile", "local", "--package", "fluxnex-faults", "--", "simulate", "--seeds", &seeds]);
-    command.envs(variables(environment)).current_dir(layout.root());
+    let program = match program::build(layout, Some(program::NAME), progress).await {
+        Ok(program) => program,
+        Err(error) => return results.one(&name, Err(error)),
+    };
+    let mut command = Command::new(program);
+    command.args(["simulate", "--seeds", &seeds]).envs(variables(environment)).current_dir(layout.root());
     let step = progress.start(&name);
     let advice = "replay a failing seed with `cargo xtask faults simulate --from <seed> --seeds 1 --story`";
     let tool = Tool { what: "the simulation", log: &layout.log("simulation"), advice, output: None };

@@ -12,16 +12,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Takes a record up to L4 and gives its wake.
-async fn deliver(
-    fixture: &Fixture,
-    incoming: &Incoming,
-    object: &str,
-    id: &str,
-    content: &str,
-    parents: Vec<Parent>,
-) -> Wake {
-    fixture.database.replicate(&fixture.tenant, now(), std::slice::from_ref(incoming)).await.unwrap();
-    stored(fixture, incoming, object, id, content, parents).await;
+/// The delivery of a record's canonical version as it is now.
+async fn newest(fixture: &Fixture, incoming: &Incoming, object: &str, id: &str) -> NewDelivery {
     let (entity, flow, target) =
         if object == ACCOUNT { ("customer", "customers", "Customer") } else { ("invoice", "invoices", "Invoice") };
     let entity = EntityName::parse(entity).unwrap();
@@ -31,7 +23,7 @@ async fn deliver(
     let row =
         fixture.database.canonical_records(&fixture.tenant, &[(entity.clone(), canonical_id)]).await.unwrap().remove(0);
     let flow = FlowId::parse(flow).unwrap();
-    let delivery = NewDelivery {
+    NewDelivery {
         delivery: DeliveryId(Uuid::now_v7()),
         target: ConnectionId::parse("quickbooks").unwrap(),
         object: ObjectName::parse(target).unwrap(),
@@ -49,7 +41,20 @@ async fn deliver(
         parent_names: row.parent_names,
         parent_entities: row.parent_entities,
         parent_ids: row.parent_ids,
-    };
+    }
+}
+
+async fn deliver(
+    fixture: &Fixture,
+    incoming: &Incoming,
+    object: &str,
+    id: &str,
+    content: &str,
+    parents: Vec<Parent>,
+) -> Wake {
+    fixture.database.replicate(&fixture.tenant, now(), std::slice::from_ref(incoming)).await.unwrap();
+    stored(fixture, incoming, object, id, content, parents).await;
+    let delivery = newest(fixture, incoming, object, id).await;
     let routed = fixture.database.store_deliveries(&fixture.tenant, now(), &[delivery], &[]).await.unwrap();
     assert_eq!(routed.wakes.len(), 1);
     routed.wakes.into_iter().next().unwrap()
@@ -137,6 +142,21 @@ async fn a_failed_head_holds_its_key_until_a_newer_version_comes() {
     deliver(&fixture, &event(ACCOUNT, "c", Some(2), "B", 2), ACCOUNT, "c", "B", vec![]).await;
     assert_eq!(states(&fixture).await, ["superseded", "pending"]);
     sent(claim(&fixture, &wake).await);
+}
+
+#[tokio::test]
+async fn an_older_version_that_is_routed_late_is_not_written() {
+    let fixture = Fixture::new().await;
+    let first = event(ACCOUNT, "c", Some(1), "A", 1);
+    fixture.database.replicate(&fixture.tenant, now(), std::slice::from_ref(&first)).await.unwrap();
+    stored(&fixture, &first, ACCOUNT, "c", "A", vec![]).await;
+    let late = newest(&fixture, &first, ACCOUNT, "c").await;
+    deliver(&fixture, &event(ACCOUNT, "c", Some(2), "B", 2), ACCOUNT, "c", "B", vec![]).await;
+    let routed = fixture.database.store_deliveries(&fixture.tenant, now(), &[late], &[]).await.unwrap();
+    assert!(routed.wakes.is_empty(), "whoever routed the newer one was faster");
+    assert_eq!(states(&fixture).await, ["pending"]);
+    let of_first = "SELECT DISTINCT state FROM {schema}.event_states ORDER BY 1";
+    assert_eq!(fixture.texts(of_first).await, ["pending", "superseded"]);
 }
 
 #[tokio::test]
