@@ -8,5 +8,6 @@
 pub mod checks;
 pub mod host;
 pub mod kill;
+pub mod postgres;
 pub mod queues;
 pub mod simulation;

@@ -2,26 +2,12 @@
 
 use super::open::EXPLAINED;
 use super::{Kind, Problem};
-use crate::simulation::{Applications, MARK, Observer, Scenario, TENANTS, Told};
+use crate::simulation::{Applications, EMPTIED, MARK, Observer, Scenario, TENANTS, Told};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
 /// States that are not final, save where a failure is their visible reason.
 const OPEN: &str = "('processing', 'waiting', 'pending', 'sending', 'held')";
-/// Every table of a tenant that holds what came from outside.
-const TABLES: [&str; 11] = [
-    "event_ids",
-    "events",
-    "in_flight",
-    "source_records",
-    "source_record_versions",
-    "canonical_records",
-    "cross_references",
-    "waiting_records",
-    "dependency_fetches",
-    "deliveries",
-    "delivery_attempts",
-];
 
 /// One event as its tenant sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,7 +112,7 @@ pub(super) fn judge(
 
 /// Looks for the mark of secrets in everything that is stored.
 pub(super) async fn secrets(observer: &Observer) -> Result<Vec<Problem>> {
-    let tables = TENANTS.iter().flat_map(|tenant| TABLES.map(|table| format!("tenant_{tenant}.{table}")));
+    let tables = TENANTS.iter().flat_map(|tenant| EMPTIED.map(|table| format!("tenant_{tenant}.{table}")));
     let tables = tables.chain(std::iter::once("fluxnex_master.dead_letters".to_owned()));
     let each: Vec<String> =
         tables.map(|table| format!("SELECT '{table}' FROM {table} t WHERE t::text LIKE '%{MARK}%'")).collect();

@@ -3,8 +3,7 @@
 //! The sources are `infra-cdk/lib/profiles.ts`, `queues/queues.ts`, `queues/stage-queue.ts` and
 //! `stacks/pipeline-stack.ts`; which variables a function gets is read from `functions/settings.json`.
 
-use super::sources;
-use crate::queues::{CreateError, EventSourceSettings, QueueSettings, Queues, Quirks};
+use crate::queues::{self, CreateError, EventSourceSettings, QueueSettings, Queues, Quirks};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -166,7 +165,7 @@ pub fn variables(endpoint: &str, targets: &[String], time_scale: f64) -> BTreeMa
         ("MIGRATE_FUNCTION", physical_name("migrate")),
         ("SCHEDULE_GROUP", format!("fluxnex-{PROFILE}")),
         ("SCHEDULE_ROLE_ARN", format!("arn:aws:iam::{ACCOUNT}:role/schedules")),
-        ("FETCH_REQUEST_ARN", sources::arn(&physical_name("fetch-request"))),
+        ("FETCH_REQUEST_ARN", queues::arn(&physical_name("fetch-request"))),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

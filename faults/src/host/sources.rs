@@ -1,10 +1,9 @@
 //! Plays the event sources: the queue model against real time.
 
 use super::function::Function;
-use crate::queues::{Answer, Batch, Delivery, EventSource, EventSourceSettings, Queues, Seeded};
+use crate::queues::{self, Answer, Batch, EventSource, EventSourceSettings, Queues, Seeded};
 use axum::body::Bytes;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -110,7 +109,7 @@ impl Source {
     }
 
     async fn invoke(self: Arc<Self>, batch: Batch) {
-        let payload = Bytes::from(event(&self.queue, &batch.deliveries).to_string());
+        let payload = Bytes::from(queues::event(&self.queue, &batch.deliveries).to_string());
         let result = self.function.invoke(payload).await;
         let answer = match &result {
             Ok(bytes) => Answer::Response(bytes),
@@ -128,44 +127,4 @@ impl Source {
     fn state(&self) -> MutexGuard<'_, (EventSource, Seeded)> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The event, as "Using Lambda with Amazon SQS" shows it.
-fn event(queue: &str, deliveries: &[Delivery]) -> Value {
-    let records: Vec<Value> = deliveries.iter().map(|delivery| record(queue, delivery)).collect();
-    json!({ "Records": records })
-}
-
-fn record(queue: &str, delivery: &Delivery) -> Value {
-    let mut attributes = json!({
-        "ApproximateReceiveCount": delivery.receive_count.to_string(),
-        "SentTimestamp": delivery.sent_at.as_millisecond().to_string(),
-        "SenderId": "AIDAIENQZJOLO23YVJ4VO",
-        "ApproximateFirstReceiveTimestamp": delivery.first_received_at.as_millisecond().to_string(),
-    });
-    if let Value::Object(fields) = &mut attributes {
-        let more = [
-            ("MessageGroupId", delivery.group.as_deref().map(str::to_owned)),
-            ("MessageDeduplicationId", delivery.deduplication.as_deref().map(str::to_owned)),
-            ("SequenceNumber", delivery.sequence.map(|sequence| format!("{sequence:020}"))),
-            ("DeadLetterQueueSourceArn", delivery.dead_letter_of.as_deref().map(arn)),
-        ];
-        fields.extend(more.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
-    }
-    json!({
-        "messageId": &*delivery.id,
-        "receiptHandle": delivery.receipt.to_string(),
-        "body": &*delivery.body,
-        "attributes": attributes,
-        "messageAttributes": {},
-        "md5OfBody": "",
-        "eventSource": "aws:sqs",
-        "eventSourceARN": arn(queue),
-        "awsRegion": "us-east-1",
-    })
-}
-
-/// The ARN of a queue.
-pub(super) fn arn(queue: &str) -> String {
-    format!("arn:aws:sqs:us-east-1:000000000000:{queue}")
 }

@@ -110,7 +110,7 @@ impl Kill {
         let is_ok = line.get("ok") == Some(&Value::Bool(true));
         if self.keep {
             job.host.stop().await;
-            eprintln!("The database stays: {}", job.database.name());
+            eprintln!("The database stays: {}", job.database.own.database());
         } else {
             job.stop().await?;
         }
@@ -146,24 +146,7 @@ fn outcome(report: &Report, settled: &Settled) -> Map<String, Value> {
         Settled::Quiet => 0,
         Settled::Stuck(open) => open.values().sum::<u64>(),
     };
-    let figures = json!({
-        "ok": report.is_clean() && stuck == 0 && report.unacknowledged == 0,
-        "events": report.events,
-        "delivered": report.delivered,
-        "unchanged": report.unchanged,
-        "superseded": report.superseded,
-        "polled": report.polled,
-        "failed_visible": report.failed_visible,
-        "lost": report.lost,
-        "duplicated": report.duplicated,
-        "out_of_order": report.out_of_order,
-        "stuck": stuck,
-        "child_before_parent": report.child_before_parent,
-        "mismatched": report.mismatched,
-        "p50_ms": report.p50_ms,
-        "p99_ms": report.p99_ms,
-    });
-    figures.as_object().cloned().unwrap_or_default()
+    report.figures(stuck)
 }
 
 #[cfg(test)]

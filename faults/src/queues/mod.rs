@@ -15,6 +15,7 @@
 //! messages of a FIFO queue, and throughput limits.
 
 mod choices;
+mod event;
 mod fifo;
 mod message;
 mod model;
@@ -27,6 +28,7 @@ mod standard;
 mod tests;
 
 pub use choices::{Calm, Choices, Quirks, Seeded};
+pub use event::{arn, event};
 pub use message::{Delivery, NewMessage, ReceiptHandle, Sent};
 pub use model::{CreateError, Queues, SendError};
 pub use queue::{Counts, Load};

@@ -3,17 +3,16 @@
 use super::functions::Function;
 use super::gates::{EnvironmentId, Gates, Kind, Moment};
 use super::mutants::Planted;
-use anyhow::{Context, Result, bail};
+use crate::postgres::Server;
+use anyhow::{Result, bail};
 use fluxnex_store::{Database, DatabaseOptions, StatementGate, Step};
 use futures::future::BoxFuture;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio_postgres::{Client, Config, Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
 /// After its end was asked for, a connection is gone within this time.
 const LONGEST_END: Duration = Duration::from_secs(10);
@@ -21,90 +20,28 @@ const LONGEST_END: Duration = Duration::from_secs(10);
 /// A port that nobody listens on.
 const NOBODY_LISTENS: u16 = 1;
 
-/// Where the server is, and which certificate to trust.
-#[derive(Debug, Clone)]
-pub struct Server {
-    config: Config,
-    authority: Vec<u8>,
-    /// Nobody listens: whoever connects is refused.
-    pub is_away: Arc<AtomicBool>,
-}
-
-impl Server {
-    /// The server that the environment names, as for the tests (`FLUXNEX_TEST_POSTGRES`,
-    /// `FLUXNEX_TEST_CA`).
-    ///
-    /// # Errors
-    /// If they are missing or cannot be read.
-    pub fn from_environment() -> Result<Self> {
-        let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
-        let config = variable("FLUXNEX_TEST_POSTGRES")?.parse()?;
-        let authority = variable("FLUXNEX_TEST_CA")?;
-        let authority = std::fs::read(&authority).with_context(|| format!("{authority} cannot be read"))?;
-        Ok(Self { config, authority, is_away: Arc::default() })
-    }
-
-    /// The same server with another database.
-    #[must_use]
-    pub fn at(&self, database: &str) -> Self {
-        let mut server = self.clone();
-        server.config.dbname(database);
-        server
-    }
-
-    /// Connects; the connection is served by the runtime.
-    ///
-    /// # Errors
-    /// If it does not answer.
-    pub async fn connect(&self) -> Result<Client> {
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&self.authority) {
-            roots.add(certificate?)?;
+/// The store on this database, as a function has it. While `is_away`, whoever connects is refused.
+///
+/// # Errors
+/// If the address is none that a function could use.
+pub fn store(server: &Server, application_name: &str, is_away: &Arc<AtomicBool>) -> Result<Database> {
+    let secret = server.login()?;
+    let is_away = Arc::clone(is_away);
+    let options = DatabaseOptions {
+        host: None,
+        extra_roots_pem: Some(std::fs::read(server.authority())?),
+        application_name: application_name.to_owned(),
+    };
+    let source = Arc::new(move || {
+        let mut secret = secret.clone();
+        if let Some(port) = secret.get_mut("port").filter(|_| is_away.load(Ordering::SeqCst)) {
+            *port = NOBODY_LISTENS.into();
         }
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let (client, connection) = self.config.connect(tokio_postgres_rustls::MakeRustlsConnect::new(tls)).await?;
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        Ok(client)
-    }
-
-    /// The store on this database, as a function has it.
-    ///
-    /// # Errors
-    /// If the address is none that a function could use.
-    pub fn store(&self, application_name: &str) -> Result<Database> {
-        let Some(tokio_postgres::config::Host::Tcp(host)) = self.config.get_hosts().first() else {
-            anyhow::bail!("the server's address is not of TCP");
-        };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let secret = serde_json::json!({
-            "host": host,
-            "port": port,
-            "username": self.config.get_user().unwrap_or_default(),
-            "password": String::from_utf8(self.config.get_password().unwrap_or_default().to_vec())?,
-            "dbname": self.config.get_dbname().unwrap_or_default(),
-        });
-        let is_away = Arc::clone(&self.is_away);
-        let options = DatabaseOptions {
-            host: None,
-            extra_roots_pem: Some(self.authority.clone()),
-            application_name: application_name.to_owned(),
-        };
-        let source = Arc::new(move || {
-            let mut secret = secret.clone();
-            if let Some(port) = secret.get_mut("port").filter(|_| is_away.load(Ordering::SeqCst)) {
-                *port = NOBODY_LISTENS.into();
-            }
-            let answer: BoxFuture<'static, Result<String, fluxnex_lambda::BoxError>> =
-                Box::pin(async move { Ok(secret.to_string()) });
-            answer
-        });
-        Ok(Database::new(options, source)?)
-    }
+        let answer: BoxFuture<'static, Result<String, fluxnex_lambda::BoxError>> =
+            Box::pin(async move { Ok(secret.to_string()) });
+        answer
+    });
+    Ok(Database::new(options, source)?)
 }
 
 /// A connection of one environment; kept for the next one if it was idle at the end.
@@ -119,10 +56,10 @@ impl Link {
     /// A connection that is not open yet. `name` is unique: the observer knows it by that.
     ///
     /// # Errors
-    /// As [`Server::store`].
-    pub fn new(server: &Server, name: String) -> Result<Self> {
+    /// As [`store`].
+    pub fn new(server: &Server, name: String, is_away: &Arc<AtomicBool>) -> Result<Self> {
         let gate = Arc::new(LinkGate::default());
-        let database = Arc::new(server.store(&name)?.with_gate(gate.clone()));
+        let database = Arc::new(store(server, &name, is_away)?.with_gate(gate.clone()));
         Ok(Self { name, gate, database })
     }
 

@@ -4,7 +4,7 @@ use super::database::{Link, Owner};
 use super::gates::EnvironmentId;
 use super::ports::Ports;
 use super::world::{FUNCTION_TIMEOUT, World, queue};
-use crate::queues::Batch;
+use crate::queues::{self, Batch};
 use deliver::Deliver;
 use fetch::Fetch;
 use fluxnex_cloud::busy::BusyMarker;
@@ -21,8 +21,8 @@ use poll::{Poll, PollQueues};
 use replicate::Replicate;
 use route::Route;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -272,7 +272,7 @@ impl Stage {
             Event::Task(task) => return self.task(task, &invocation).await,
             Event::Webhook(request) => return self.webhook(*request).await,
         };
-        let event = sqs_event(&queue, &batch);
+        let event = queues::event(&queue, &batch.deliveries);
         if let Self::Sweep(stage) = self {
             let Ok(event) = serde_json::value::to_raw_value(&event) else { return Answer::Error("event".to_owned()) };
             return match stage.handle(event, invocation).await {
@@ -342,32 +342,4 @@ impl Stage {
             Err(error) => Answer::Error(error.kind().to_owned()),
         }
     }
-}
-
-fn sqs_event(queue: &str, batch: &Batch) -> Value {
-    let records: Vec<Value> = batch
-        .deliveries
-        .iter()
-        .map(|delivery| {
-            let mut attributes = json!({
-                "ApproximateReceiveCount": delivery.receive_count.to_string(),
-                "SentTimestamp": delivery.sent_at.as_millisecond().to_string(),
-            });
-            if let (Some(group), Some(attributes)) = (&delivery.group, attributes.as_object_mut()) {
-                attributes.insert("MessageGroupId".to_owned(), json!(&**group));
-            }
-            json!({
-                "messageId": &*delivery.id,
-                "receiptHandle": delivery.receipt.to_string(),
-                "body": &*delivery.body,
-                "attributes": attributes,
-                "messageAttributes": {},
-                "md5OfBody": "",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
-                "awsRegion": "us-east-1",
-            })
-        })
-        .collect();
-    json!({ "Records": records })
 }

@@ -1,15 +1,18 @@
 //! What all seeds of a run share: the database, its tenants, and connections that are still good.
 
 use super::bundles::Bundles;
-use super::database::{Link, Observer, Server};
+use super::database::{Link, Observer, store};
 use super::scenario::TENANTS;
+use crate::postgres::Server;
 use anyhow::{Context as _, Result};
 use fluxnex_store::Database;
 use jiff::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
 /// The tables of a tenant, and the one of the catalog, that a seed fills.
-const EMPTIED: [&str; 11] = [
+pub const EMPTIED: [&str; 11] = [
     "event_ids",
     "events",
     "in_flight",
@@ -29,6 +32,8 @@ const TRUNCATED_EACH: u64 = 200;
 /// The ground that seeds are run on, one after the other.
 pub struct Ground {
     server: Server,
+    /// Nobody listens: whoever connects is refused.
+    is_away: Arc<AtomicBool>,
     database: String,
     /// Looks at the server from outside.
     pub observer: Observer,
@@ -54,6 +59,7 @@ impl Ground {
     /// If the server refuses.
     pub async fn new(number: usize) -> Result<Self> {
         let server = Server::from_environment()?;
+        let is_away = Arc::default();
         let database = format!("simulation_{}_{number}", std::process::id());
         let admin = server.connect().await?;
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
@@ -66,7 +72,7 @@ impl Ground {
             admin.batch_execute(&format!("ALTER DATABASE {database} SET {setting}")).await?;
         }
         let server = server.at(&database);
-        let store = server.store("setup")?;
+        let store = store(&server, "setup", &is_away)?;
         store.migrate().await?;
         let mut all = Vec::new();
         for tenant in TENANTS {
@@ -83,6 +89,7 @@ impl Ground {
         }
         Ok(Self {
             server,
+            is_away,
             database,
             observer,
             idle: Vec::new(),
@@ -141,14 +148,14 @@ impl Ground {
     /// # Errors
     /// If the server does not answer.
     pub async fn goes_away(&mut self) -> Result<()> {
-        self.server.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.is_away.store(true, Ordering::SeqCst);
         self.idle.clear();
         self.observer.end_all().await
     }
 
     /// The server is back.
     pub fn comes_back(&mut self) {
-        self.server.is_away.store(false, std::sync::atomic::Ordering::SeqCst);
+        self.is_away.store(false, Ordering::SeqCst);
     }
 
     /// A connection that nothing is open on.
@@ -160,7 +167,7 @@ impl Ground {
             return Ok(link);
         }
         self.links += 1;
-        Link::new(&self.server, format!("simulated-{}-{}", self.database, self.links))
+        Link::new(&self.server, format!("simulated-{}-{}", self.database, self.links), &self.is_away)
     }
 
     /// Takes back the connection of an environment that is gone: kept if nothing was open on it, as

@@ -3,12 +3,17 @@
 use super::functions::Function;
 use super::mutants::Edge;
 use super::ports::Ports;
-use crate::queues::NewMessage;
+use super::world::physical;
+use crate::queues::{Choices as _, NewMessage};
 use fluxnex_cloud::control::Control as _;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
 use fluxnex_core::ids::TenantId;
 use jiff::Timestamp;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A wake that strays comes this much later at most.
+const LONGEST_STRAY_SECONDS: usize = 90;
 
 /// An effect that is held back.
 #[derive(Debug)]
@@ -55,6 +60,7 @@ impl Ports {
     pub(super) fn deliver(&self, name: &str, messages: Vec<OutgoingMessage>) {
         let now = self.world.now();
         for message in messages {
+            self.stray(name, &message, now);
             self.inspect(name, &message.body);
             let words: String = message.body.chars().take(160).collect();
             self.world.story().tell(now, "queue", &format!("{name} <- {words}"));
@@ -70,6 +76,25 @@ impl Ports {
             if let Err(error) = sent {
                 self.world.story().problems.push(format!("the queue {name} refuses a message: {error}"));
             }
+        }
+    }
+
+    /// A wake that comes by another way as well, so that the queue keeps nobody from handling its key twice at a
+    /// time: what is claimed is kept apart by the ledger alone.
+    fn stray(&self, name: &str, message: &OutgoingMessage, now: Timestamp) {
+        if !name.ends_with(".fifo") {
+            return;
+        }
+        let sent = self.world.with_queues(|queues, choices| {
+            if !self.world.stray_wakes.draw(choices) {
+                return Ok(());
+            }
+            let delay = Duration::from_secs(choices.below(LONGEST_STRAY_SECONDS) as u64);
+            let message = NewMessage { delay, ..NewMessage::new(message.body.as_str()) };
+            queues.send(&physical("delayed-wakes"), message, now).map(drop)
+        });
+        if let Err(error) = sent {
+            self.world.story().problems.push(format!("a wake cannot stray: {error}"));
         }
     }
 }

@@ -36,7 +36,7 @@ mod world;
 pub use applications::{Applications, Effect, Told};
 pub use command::Simulate;
 pub use database::Observer;
-pub use ground::Ground;
+pub use ground::{EMPTIED, Ground};
 pub use hunt::Mutants;
 pub use mutants::{Mutant, Planted};
 pub use scenario::{ACCOUNTING, INVOICE, Known, MARK, PARTNER, Scenario, Subject, TENANTS, WIDE};

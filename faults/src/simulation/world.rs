@@ -5,7 +5,7 @@ use super::applications::Applications;
 use super::clocks::Clocks;
 use super::gates::Gates;
 use super::mutants::Planted;
-use super::scenario::Scenario;
+use super::scenario::{Percent, Scenario};
 use super::seed::Case;
 use super::story::Story;
 use super::workflows::Executions;
@@ -44,6 +44,8 @@ pub struct World {
     pub planted: Planted,
     /// Stands still until the scheduler moves it.
     pub clock: Arc<ManualClock>,
+    /// So many wakes come by another way as well.
+    pub stray_wakes: Percent,
     /// The clocks of environments.
     pub clocks: Clocks,
     /// The control table.
@@ -114,6 +116,7 @@ impl World {
             gates: Arc::default(),
             planted: case.planted,
             is_calm: scenario.is_calm,
+            stray_wakes: scenario.stray_wakes,
             clock: clocks.world.clone(),
             clocks,
             control: InMemoryControl::default(),

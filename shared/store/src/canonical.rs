@@ -194,13 +194,15 @@ type Key = (CanonicalId, EntityName);
 impl<'a> Batch<'a> {
     async fn run(self, transaction: &Transaction<'_>) -> Result<NormalisedBatch, StoreError> {
         let mut known = self.lock_known(transaction).await?;
+        let current = self.lock_current(transaction).await?;
         let existed: HashSet<Key> = known.keys().cloned().collect();
         let mut new: HashMap<Key, NewVersion<'a>> = HashMap::new();
         let mut moved: HashMap<Key, Place> = HashMap::new();
         let mut results = Vec::with_capacity(self.items.len());
         for item in self.items {
             results.push(match &item.work {
-                NormalisedWork::Wait { .. } => Stored::Waiting,
+                NormalisedWork::Wait { .. } if current.contains(&item.event) => Stored::Waiting,
+                NormalisedWork::Wait { .. } => Stored::Ended(FlowOutcome::Superseded),
                 NormalisedWork::End { outcome, .. } => Stored::Ended(*outcome),
                 NormalisedWork::Store { entity, canonical_id, data, content, parents, place } => {
                     let key = (*canonical_id, entity.clone());
@@ -245,9 +247,39 @@ impl<'a> Batch<'a> {
         self.write_versions(transaction, &versions).await?;
         self.move_places(transaction, &moved).await?;
         self.write_waits(transaction, &results).await?;
-        let wanted = self.want_parents(transaction).await?;
+        let wanted = self.want_parents(transaction, &results).await?;
         self.write_ends(transaction, &results).await?;
         Ok(NormalisedBatch { stored: results, wanted })
+    }
+
+    /// Those events of the waiting records that still are their record's newest. The records are locked until the
+    /// waits are committed: newer content comes before, and is seen here, or after, and then ends the waits. A wait
+    /// written after it would outlast its record, and end the wait of the newer event.
+    async fn lock_current(&self, transaction: &Transaction<'_>) -> Result<HashSet<EventId>, StoreError> {
+        let waiting = self.items.iter().filter(|item| matches!(item.work, NormalisedWork::Wait { .. }));
+        let records: Vec<&crate::SourceRecordKey> = waiting.map(|item| &item.record).collect();
+        if records.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let [connections, objects, source_ids] = crate::replica::columns(records.into_iter());
+        let sql = format!(
+            "SELECT r.event FROM {}.source_records r
+             WHERE r.tenant = $1 AND (r.connection, r.object, r.source_id) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))
+             ORDER BY r.connection, r.object, r.source_id FOR SHARE",
+            self.tenant.schema()
+        );
+        let rows = transaction
+            .query_typed(
+                &sql,
+                &[
+                    (&self.tenant.id.as_str(), Type::TEXT),
+                    (&connections, Type::TEXT_ARRAY),
+                    (&objects, Type::TEXT_ARRAY),
+                    (&source_ids, Type::TEXT_ARRAY),
+                ],
+            )
+            .await?;
+        Ok(rows.iter().map(|row| row.try_get(0).map(EventId)).collect::<Result<_, _>>()?)
     }
 
     async fn lock_known(&self, transaction: &Transaction<'_>) -> Result<HashMap<Key, Known>, StoreError> {

@@ -24,6 +24,7 @@ mod table;
 mod tests;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::journal::Journal;
 use effects::Effects;
@@ -156,6 +157,29 @@ impl Report {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty()
+    }
+
+    /// What came of a run, for programs. `stuck` is what is left though nothing external is missing.
+    #[must_use]
+    pub fn figures(&self, stuck: u64) -> Map<String, Value> {
+        let figures = [
+            ("ok", (self.is_clean() && stuck == 0 && self.unacknowledged == 0).into()),
+            ("events", self.events.into()),
+            ("delivered", self.delivered.into()),
+            ("unchanged", self.unchanged.into()),
+            ("superseded", self.superseded.into()),
+            ("polled", self.polled.into()),
+            ("failed_visible", self.failed_visible.into()),
+            ("lost", self.lost.into()),
+            ("duplicated", self.duplicated.into()),
+            ("out_of_order", self.out_of_order.into()),
+            ("stuck", stuck.into()),
+            ("child_before_parent", self.child_before_parent.into()),
+            ("mismatched", self.mismatched.into()),
+            ("p50_ms", self.p50_ms.into()),
+            ("p99_ms", self.p99_ms.into()),
+        ];
+        figures.map(|(name, value): (&str, Value)| (name.to_owned(), value)).into_iter().collect()
     }
 
     fn add(&mut self, kind: ViolationKind, subject: String, explanation: String) {

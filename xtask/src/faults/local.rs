@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use fluxnex_simulators::reconcile::Report;
 use serde_json::json;
 
 use super::{
@@ -76,7 +75,7 @@ pub async fn run(layout: &Layout, seconds: u64, seed: Option<u64>, progress: &Pr
     for violation in &report.violations {
         progress.say(format!("✗ {:?}: {}: {}", violation.kind, violation.subject, violation.explanation));
     }
-    let mut outcome = judged(&report, stuck);
+    let mut outcome = report.figures(stuck);
     let more = json!({
         "kills": figures.kills.get(),
         "postgres_restarts": figures.restarts.get(),
@@ -87,27 +86,6 @@ pub async fn run(layout: &Layout, seconds: u64, seed: Option<u64>, progress: &Pr
     });
     outcome.extend(more.as_object().cloned().unwrap_or_default());
     Ok(outcome)
-}
-
-fn judged(report: &Report, stuck: u64) -> Outcome {
-    let figures = json!({
-        "ok": report.is_clean() && stuck == 0 && report.unacknowledged == 0,
-        "events": report.events,
-        "delivered": report.delivered,
-        "unchanged": report.unchanged,
-        "superseded": report.superseded,
-        "polled": report.polled,
-        "failed_visible": report.failed_visible,
-        "lost": report.lost,
-        "duplicated": report.duplicated,
-        "out_of_order": report.out_of_order,
-        "stuck": stuck,
-        "child_before_parent": report.child_before_parent,
-        "mismatched": report.mismatched,
-        "p50_ms": report.p50_ms,
-        "p99_ms": report.p99_ms,
-    });
-    figures.as_object().cloned().unwrap_or_default()
 }
 
 async fn kill(mut victims: Victims, end: Instant, figures: &Figures) {
@@ -156,24 +134,5 @@ async fn tell(job: &MainJob, end: Instant, figures: &Figures, progress: &Progres
             figures.restarts.get(),
             counts.acknowledged,
         ));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use fluxnex_simulators::reconcile::{Violation, ViolationKind};
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn what_is_left_or_lost_is_not_fine() {
-        let is_ok = |report: &Report, stuck| judged(report, stuck).get("ok") == Some(&Value::Bool(true));
-        let fine = Report::default();
-        assert!(is_ok(&fine, 0) && !is_ok(&fine, 1));
-        let lost =
-            Violation { kind: ViolationKind::Lost, subject: "an invoice".to_owned(), explanation: "why".to_owned() };
-        assert!(!is_ok(&Report { violations: vec![lost], ..fine.clone() }, 0));
-        assert!(!is_ok(&Report { unacknowledged: 1, ..fine }, 0));
     }
 }

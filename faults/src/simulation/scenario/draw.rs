@@ -26,6 +26,7 @@ pub(super) fn scenario(seed: u64, recipe: Option<&Recipe>) -> Scenario {
     let scenario = Scenario {
         recipe: recipe.name.clone(),
         clocks_apart: Duration::from_millis(recipe.clocks_apart_milliseconds as u64),
+        stray_wakes: recipe.stray_wakes,
         batch_size: recipe.batch_size,
         faults: recipe.faults,
         is_calm: recipe.calm,

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use recipe::{Recipe, all, named};
+pub use recipe::{Percent, Recipe, all, named};
 pub use record::content_of;
 
 /// Every secret holds these words; nothing else may.
@@ -123,6 +123,8 @@ pub struct Scenario {
     pub records: BTreeMap<Subject, Value>,
     /// All records.
     pub known: BTreeMap<Subject, Known>,
+    /// So many wakes come by another way as well.
+    pub stray_wakes: Percent,
     /// By how much the clocks of environments differ at most.
     pub clocks_apart: Duration,
     /// Messages of a batch at most, if the recipe says so.

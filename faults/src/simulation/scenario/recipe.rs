@@ -151,6 +151,10 @@ pub struct Recipe {
     /// The configuration changes in flight.
     #[serde(default)]
     pub configuration_change: Option<Occasion>,
+    /// So many wakes come by another way as well, at any time: the queue keeps nobody from handling a key twice at
+    /// a time.
+    #[serde(default)]
+    pub stray_wakes: Percent,
     /// The clocks of environments differ by so much at most, in milliseconds.
     #[serde(default)]
     pub clocks_apart_milliseconds: usize,

@@ -1,6 +1,6 @@
 //! What a normalised batch writes: one statement per table.
 
-use super::{Batch, Key, NewVersion, NormalisedWork, Stored};
+use super::{Batch, Key, NewVersion, Normalised, NormalisedWork, Stored};
 use crate::error::StoreError;
 use crate::fetches::{self, WantedFetch};
 use crate::gate::Transaction;
@@ -181,8 +181,7 @@ impl Batch<'_> {
         let mut columns: [Vec<String>; 6] = Default::default();
         let (mut parents, mut events): (Vec<Uuid>, Vec<Uuid>) = (Vec::new(), Vec::new());
         let (mut parent_ids, mut deadlines): (Vec<String>, Vec<Timestamp>) = (Vec::new(), Vec::new());
-        for item in self.items {
-            let NormalisedWork::Wait { missing, deadline } = &item.work else { continue };
+        for (item, missing, deadline) in self.waits(results) {
             for MissingParent { parent, .. } in missing {
                 let [connections, objects, source_ids, flows, entities, parent_objects] = &mut columns;
                 connections.push(item.record.connection.to_string());
@@ -194,7 +193,7 @@ impl Batch<'_> {
                 parent_ids.push(parent.source_id.to_string());
                 parents.push(parent.canonical_id.0);
                 events.push(item.event.0);
-                deadlines.push(*deadline);
+                deadlines.push(deadline);
             }
         }
         if parents.is_empty() {
@@ -234,13 +233,24 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Missing parents whose source can be asked are noted, once each.
-    pub(super) async fn want_parents(&self, transaction: &Transaction<'_>) -> Result<HashSet<CanonicalId>, StoreError> {
-        let waits = self.items.iter().filter_map(|item| match &item.work {
-            NormalisedWork::Wait { missing, deadline } => Some((item, missing, *deadline)),
+    /// The items that wait, for which parents, and until when.
+    fn waits(&self, results: &[Stored]) -> impl Iterator<Item = (&Normalised, &[MissingParent], Timestamp)> {
+        self.items.iter().zip(results).filter_map(|(item, result)| match (&item.work, result) {
+            (NormalisedWork::Wait { missing, deadline }, Stored::Waiting) => {
+                Some((item, missing.as_slice(), *deadline))
+            }
             _ => None,
-        });
-        let wanted: Vec<WantedFetch<'_>> = waits
+        })
+    }
+
+    /// Missing parents whose source can be asked are noted, once each.
+    pub(super) async fn want_parents(
+        &self,
+        transaction: &Transaction<'_>,
+        results: &[Stored],
+    ) -> Result<HashSet<CanonicalId>, StoreError> {
+        let wanted: Vec<WantedFetch<'_>> = self
+            .waits(results)
             .flat_map(|(item, missing, deadline)| {
                 missing.iter().filter_map(move |MissingParent { parent, fetch_at }| {
                     Some(WantedFetch {

@@ -58,6 +58,10 @@ pub(crate) fn customer(incoming: &Incoming, id: &str) -> Parent {
 }
 
 async fn wait(fixture: &Fixture, incoming: &Incoming, id: &str, parent: &str) {
+    assert_eq!(waited(fixture, incoming, id, parent).await, Stored::Waiting);
+}
+
+async fn waited(fixture: &Fixture, incoming: &Incoming, id: &str, parent: &str) -> Stored {
     let item = Normalised {
         event: incoming.event,
         flow: FlowId::parse("invoices").unwrap(),
@@ -67,8 +71,7 @@ async fn wait(fixture: &Fixture, incoming: &Incoming, id: &str, parent: &str) {
             deadline: now() + SignedDuration::from_hours(1),
         },
     };
-    let batch = fixture.database.store_normalised(&fixture.tenant, now(), &[item]).await.unwrap();
-    assert_eq!(batch.stored, [Stored::Waiting]);
+    fixture.database.store_normalised(&fixture.tenant, now(), &[item]).await.unwrap().stored[0]
 }
 
 #[tokio::test]
@@ -114,6 +117,25 @@ async fn a_parent_releases_who_waits_for_it_and_a_superseded_event_does_not_end_
     assert_eq!(waiters[0].event, new.event);
     assert_eq!(stored(&fixture, &new, INVOICE, "i", "B", vec![customer(&new, "c")]).await, Stored::Version(1));
     assert!(fixture.database.waiters(&fixture.tenant, &[parent]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_wait_that_is_written_after_newer_content_came_is_not_one() {
+    let fixture = Fixture::new().await;
+    let old = event(INVOICE, "i", Some(1), "A", 1);
+    let new = event(INVOICE, "i", Some(2), "B", 2);
+    for incoming in [&old, &new] {
+        fixture.database.replicate(&fixture.tenant, now(), std::slice::from_ref(incoming)).await.unwrap();
+    }
+    wait(&fixture, &new, "i", "c").await;
+    // An invocation that read the record before the newer content came.
+    assert_eq!(waited(&fixture, &old, "i", "c").await, Stored::Ended(FlowOutcome::Superseded));
+    assert_eq!(waited(&fixture, &old, "i", "another").await, Stored::Ended(FlowOutcome::Superseded));
+    let waiting = fixture.texts("SELECT event::text FROM {schema}.waiting_records").await;
+    assert_eq!(waiting, [new.event.to_string()], "the newer event still waits, and the older one does not");
+    // Both commit in either order, but never interleaved: the record is locked until the wait is there.
+    let states = fixture.texts("SELECT state FROM {schema}.event_states ORDER BY arrived_at").await;
+    assert_eq!(states, ["superseded", "waiting"]);
 }
 
 #[tokio::test]
