@@ -19,6 +19,8 @@ export interface Options {
   readonly databaseCertificates?: string;
   /** A WAF web ACL of scope CLOUDFRONT: puts CloudFront with it in front of the webhooks. */
   readonly webAclArn?: string;
+  /** `https://` and the host that senders call, if it is not the API's own. */
+  readonly publicOrigin?: string;
 }
 
 /** Reads the options of the app whose node this is; a fault in them is a UsageError. */
@@ -47,7 +49,16 @@ export function readOptions(node: Node): Options {
     extraCaFile,
     databaseCertificates: givenPath('databaseCertificates'),
     webAclArn: given('webAclArn'),
+    publicOrigin: origin('publicOrigin', given('publicOrigin')),
   };
+}
+
+function origin(option: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  if (!URL.canParse(text) || new URL(text).origin !== text || !text.startsWith('https://')) {
+    throw new UsageError(`${option} must be https:// and a host, without a path, not '${text}'`);
+  }
+  return text;
 }
 
 function withArchitecture(profile: Profile, name: string | undefined): Profile {

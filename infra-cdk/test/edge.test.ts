@@ -9,13 +9,22 @@ const ROUTES: Readonly<Record<string, readonly [target: string, authorization: s
   [WEBHOOKS]: ['ingest', 'NONE'],
   'GET /v1/health/live': ['api', 'NONE'],
   'GET /v1/health/ready': ['api', 'NONE'],
+  'GET /v1/connectors/{connector}': ['api', 'AWS_IAM'],
+  'GET /v1/tenants/{tenant}/bundle': ['api', 'AWS_IAM'],
   'PUT /v1/tenants/{tenant}/bundle': ['api', 'AWS_IAM'],
+  'GET /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],
+  'PUT /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],
+  'PATCH /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],
+  'DELETE /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],
+  'POST /v1/tenants/{tenant}/connections/{connection}/consent': ['api', 'AWS_IAM'],
+  'POST /v1/tenants/{tenant}/connections/{connection}/consent/code': ['api', 'AWS_IAM'],
+  'POST /v1/tenants/{tenant}/connections/{connection}/test': ['api', 'AWS_IAM'],
 };
 
 for (const profile of PROFILE_NAMES) {
   const stacks = deployment(profile);
 
-  test(`${profile}: routes reach their functions, and only AWS identities may apply a bundle`, () => {
+  test(`${profile}: routes reach their functions, and only AWS identities may manage`, () => {
     const integrations = stacks.all('AWS::ApiGatewayV2::Integration');
     const found = [...stacks.all('AWS::ApiGatewayV2::Route').values()].map(({ Properties }) => {
       const id: string = Properties['Target']['Fn::Join'][1][1].Ref;
@@ -63,4 +72,14 @@ test('CloudFront stands in front only where a web ACL is given', () => {
   const [distribution] = deployment('production', { webAclArn: arn }).all('AWS::CloudFront::Distribution').values();
   assert.equal(distribution?.Properties['DistributionConfig'].WebACLId, arn);
   assert.equal(distribution?.Properties['DistributionConfig'].DefaultCacheBehavior.ViewerProtocolPolicy, 'https-only');
+});
+
+test('senders may call another host than the API, and ingest is told which', () => {
+  const ingest = (context: Record<string, string>): unknown =>
+    deployment('production', context).functions().get('ingest')?.Properties['Environment'].Variables['PUBLIC_ORIGIN'];
+  assert.equal(ingest({}), undefined);
+  assert.equal(ingest({ publicOrigin: 'https://hooks.example.com' }), 'https://hooks.example.com');
+  for (const wrong of ['hooks.example.com', 'http://hooks.example.com', 'https://hooks.example.com/', 'https://a/b']) {
+    assert.throws(() => deployment('production', { publicOrigin: wrong }), /publicOrigin must be https/, wrong);
+  }
 });

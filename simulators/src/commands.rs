@@ -7,6 +7,7 @@
 mod configuration;
 mod erp;
 mod faults;
+mod hubspot;
 mod scenario;
 
 use std::collections::BTreeMap;
@@ -20,10 +21,11 @@ pub use configuration::{
 };
 pub use erp::{ErpChanges, ErpPlanned, ErpScenario, ErpSettings};
 pub use faults::{Fault, FaultRule, ListedFault};
+pub use hubspot::{HubspotClient, HubspotEvents, HubspotSent, HubspotSettings};
 pub use scenario::{Planned, PoisonKind, Scenario, ScenarioState, SilentChanges, SilentVersions};
 
 /// The line that the program prints when everything listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ports {
     /// Revenova (HTTPS).
     pub revenova: u16,
@@ -32,6 +34,9 @@ pub struct Ports {
     /// The ERP (HTTPS). Who wrote the line down before there was one reads 0: any free port.
     #[serde(default)]
     pub erp: u16,
+    /// HubSpot (HTTPS). Likewise.
+    #[serde(default)]
+    pub hubspot: u16,
     /// The webhook receiver (HTTPS).
     pub receiver: u16,
     /// The control API (plain HTTP).

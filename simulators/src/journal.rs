@@ -18,6 +18,8 @@ pub enum App {
     Erp,
     /// QuickBooks Online: a target.
     Quickbooks,
+    /// HubSpot's CRM.
+    Hubspot,
     /// The receiver of webhooks: notifications, and a target for flows that end in a webhook.
     Receiver,
 }
@@ -30,6 +32,7 @@ impl App {
             App::Revenova => "revenova",
             App::Erp => "erp",
             App::Quickbooks => "quickbooks",
+            App::Hubspot => "hubspot",
             App::Receiver => "receiver",
         }
     }

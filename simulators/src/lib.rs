@@ -17,6 +17,8 @@ mod erp;
 #[cfg(feature = "server")]
 mod faults;
 #[cfg(feature = "server")]
+mod hubspot;
+#[cfg(feature = "server")]
 mod observe;
 #[cfg(feature = "server")]
 mod query_text;

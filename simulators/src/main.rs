@@ -10,8 +10,8 @@ use fluxnex_simulators::{Options, start};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Simulated applications for development: Revenova, QuickBooks Online, an ERP and a
-/// webhook receiver, each with HTTPS at the root of its own port, steered over a control API.
+/// Simulated applications for development: Revenova, QuickBooks Online, HubSpot, an ERP
+/// and a webhook receiver, each with HTTPS at the root of its own port, steered over a control API.
 ///
 /// Prints one line of JSON with the ports when everything listens. Port 0 takes a free port.
 #[derive(Debug, Parser)]
@@ -28,6 +28,9 @@ struct Arguments {
     /// The ERP's port (HTTPS).
     #[arg(long, default_value_t = 0)]
     erp_port: u16,
+    /// HubSpot's port (HTTPS).
+    #[arg(long, default_value_t = 0)]
+    hubspot_port: u16,
     /// The webhook receiver's port (HTTPS).
     #[arg(long, default_value_t = 0)]
     receiver_port: u16,
@@ -60,6 +63,7 @@ async fn main() -> Result<()> {
             revenova: arguments.revenova_port,
             quickbooks: arguments.quickbooks_port,
             erp: arguments.erp_port,
+            hubspot: arguments.hubspot_port,
             receiver: arguments.receiver_port,
             control: arguments.control_port,
         },

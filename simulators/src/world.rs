@@ -10,11 +10,12 @@ use tokio::task::JoinHandle;
 use crate::commands::Ports;
 use crate::erp::Erp;
 use crate::faults::Faults;
+use crate::hubspot::Hubspot;
 use crate::quickbooks::Quickbooks;
 use crate::receiver::Receiver;
 use crate::recorder::Recorder;
 use crate::revenova::Revenova;
-use crate::{control, erp, quickbooks, receiver, revenova, serve};
+use crate::{control, erp, hubspot, quickbooks, receiver, revenova, serve};
 
 /// Where to listen. Port 0 takes a free port.
 #[derive(Debug, Clone)]
@@ -38,6 +39,7 @@ pub struct World {
     pub revenova: Revenova,
     pub quickbooks: Quickbooks,
     pub erp: Erp,
+    pub hubspot: Hubspot,
     pub receiver: Receiver,
 }
 
@@ -69,6 +71,7 @@ pub async fn start(options: &Options) -> Result<Running> {
         revenova: Revenova::new(sender),
         quickbooks: Quickbooks::default(),
         erp: Erp::default(),
+        hubspot: Hubspot::default(),
         receiver: Receiver::default(),
     });
     let mut listeners = Vec::new();
@@ -84,6 +87,7 @@ pub async fn start(options: &Options) -> Result<Running> {
         revenova: open(options.ports.revenova, true, revenova::router(&world)).await?,
         quickbooks: open(options.ports.quickbooks, true, quickbooks::router(&world)).await?,
         erp: open(options.ports.erp, true, erp::router(&world)).await?,
+        hubspot: open(options.ports.hubspot, true, hubspot::router(&world)).await?,
         receiver: open(options.ports.receiver, true, receiver::router(&world)).await?,
         control: open(options.ports.control, false, control::router(&world)).await?,
     };

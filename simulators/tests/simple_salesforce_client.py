@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import datetime, timedelta, timezone
 
 from simple_salesforce import Salesforce, format_soql
 from simple_salesforce.exceptions import (
@@ -49,6 +50,30 @@ account = client.Account.get(first["rtms__Customer__c"])
 seen["customer_matches"] = account["Name"] == first["rtms__Customer__r"]["Name"]
 seen["describe"] = client.rtms__CustomerInvoice__c.describe()["name"]
 client.limits()
+
+# Writes: by id, by external id, and many at once, each with a result of its own.
+contact = client.Contact.create({"LastName": "Adler", "FirstName": "Anna"})
+client.Contact.update(contact["id"], {"Phone": "+49 30 1"})
+seen["written"] = [client.Contact.get(contact["id"])[name] for name in ("Name", "Phone")]
+seen["upserted"] = [client.Contact.upsert("FluxNex_Id__c/x-1", {"LastName": name}) for name in ("Brooks", "Cole")]
+seen["by_external_id"] = client.Contact.get_by_custom_id("FluxNex_Id__c", "x-1")["Name"]
+client.Contact.delete(contact["id"])
+now = datetime.now(tz=timezone.utc)
+deleted = client.Contact.deleted(now - timedelta(hours=1), now + timedelta(minutes=1))
+seen["deleted"] = [record["id"] for record in deleted["deletedRecords"]] == [contact["id"]]
+body = {
+    "allOrNone": False,
+    "records": [
+        {"attributes": {"type": "Contact"}, "FluxNex_Id__c": "x-1", "FirstName": "Bea"},
+        {"attributes": {"type": "Contact"}, "FluxNex_Id__c": "x-2"},
+        {"attributes": {"type": "Contact"}, "FluxNex_Id__c": "x-3", "LastName": "Dunn"},
+    ],
+}
+results = client.restful("composite/sobjects/Contact/FluxNex_Id__c", method="PATCH", json=body)
+seen["collection"] = [
+    result["created"] if result["success"] else result["errors"][0]["statusCode"] for result in results
+]
+seen["usage"] = client.api_usage["api-usage"].total
 
 # Errors, as the client tells them apart.
 try:

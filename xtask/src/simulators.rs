@@ -46,6 +46,7 @@ pub async fn up(
             ("--revenova-port", port(|ports| ports.revenova)),
             ("--quickbooks-port", port(|ports| ports.quickbooks)),
             ("--erp-port", port(|ports| ports.erp)),
+            ("--hubspot-port", port(|ports| ports.hubspot)),
             ("--receiver-port", port(|ports| ports.receiver)),
             ("--control-port", port(|ports| ports.control)),
             ("--tls-cert", path(&certificates.server)),

@@ -134,7 +134,8 @@ mod tests {
         let state = StateFile::open(&layout);
         state
             .update(|state| {
-                state.simulators = Some(Ports { revenova: 1, quickbooks: 2, erp: 3, receiver: 4, control: 5 })
+                state.simulators =
+                    Some(Ports { revenova: 1, quickbooks: 2, erp: 3, receiver: 4, control: 5, ..Ports::default() })
             })
             .unwrap();
         let again = StateFile::open(&layout);

@@ -2,6 +2,7 @@
 
 mod effects;
 mod open;
+mod renewals;
 mod rest;
 mod states;
 #[cfg(test)]
@@ -64,6 +65,7 @@ impl Problem {
             ("isolation", Kind::Isolation),
             ("busy", Kind::Needless),
             ("rescued", Kind::Needless),
+            ("credentials", Kind::Lost),
         ];
         let kind = known.iter().find(|(begin, _)| words.starts_with(begin)).map_or(Kind::Other, |(_, kind)| *kind);
         Self { kind, words: words.to_owned() }
@@ -89,6 +91,7 @@ pub async fn all(
     let mut problems = effects::check(scenario, applications);
     problems.extend(states::check(observer, scenario, applications, accepted).await?);
     problems.extend(wide::check(observer, scenario, applications).await?);
+    problems.extend(renewals::check(applications));
     // Two clocks that differ do not agree on when a pause is over.
     let agree = scenario.clocks_apart.is_zero();
     let seen = applications.problems.iter().map(|words| Problem::of(words));

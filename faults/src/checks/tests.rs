@@ -157,6 +157,7 @@ fn what_is_seen_while_it_happens_has_a_kind() {
         ("isolation: x", Kind::Isolation),
         ("busy: x", Kind::Needless),
         ("rescued: x", Kind::Needless),
+        ("credentials: x", Kind::Lost),
         ("anything else", Kind::Other),
     ] {
         assert_eq!(Problem::of(words).kind, kind);

@@ -34,7 +34,7 @@ impl Applications {
         let server = authority.server();
         let options = Options {
             host: "127.0.0.1".to_owned(),
-            ports: Ports { revenova: 0, quickbooks: 0, erp: 0, receiver: 0, control: 0 },
+            ports: Ports::default(),
             tls_certificate: server.certificate,
             tls_key: server.key,
             extra_authority: Some(authority.ca()),

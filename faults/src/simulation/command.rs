@@ -131,7 +131,8 @@ impl Simulate {
         let mut pieces = Vec::new();
         if !self.without_corpus && !self.story && self.mutant.is_none() && recipe.is_none() {
             for remembered in corpus::all()? {
-                pieces.push(Piece { case: case(remembered.seed), remembered: Some(remembered) });
+                let case = Case { recipe: Some(remembered.recipe()?), ..case(remembered.seed) };
+                pieces.push(Piece { case, remembered: Some(remembered) });
             }
         }
         let seeds = self.from..self.from.saturating_add(self.seeds);

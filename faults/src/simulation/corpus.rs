@@ -1,8 +1,9 @@
 //! Seeds that failed once (`faults/corpus`): run before all others.
 //!
-//! Each names the mutant that brings its bug back. So it can be seen whether the seed still tells its story:
-//! when scenarios or handlers change, a seed becomes another one.
+//! Each names its kind of story, so that a new kind does not make it another one, and the mutant that brings its
+//! bug back. So it can be seen whether the seed still tells its story: when handlers change, it may not.
 
+use super::scenario::{self, Recipe};
 use anyhow::{Context, Result};
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
@@ -15,6 +16,8 @@ static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/corpus");
 pub struct Remembered {
     /// The seed.
     pub seed: u64,
+    /// The kind of its story: the name of a file in `faults/scenarios`.
+    pub scenario: String,
     /// The mutant that brings the bug back.
     pub mutant: String,
     /// What was wrong.
@@ -23,6 +26,17 @@ pub struct Remembered {
     pub story: Vec<String>,
     /// What was wrong in the code.
     pub why: String,
+}
+
+impl Remembered {
+    /// The kind of its story.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn recipe(&self) -> Result<&'static Recipe> {
+        let found = scenario::named(&self.scenario);
+        found.with_context(|| format!("seed {} of the corpus: there is no scenario {:?}", self.seed, self.scenario))
+    }
 }
 
 /// All of them, by the names of their files.

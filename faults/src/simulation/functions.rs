@@ -9,6 +9,7 @@ use deliver::Deliver;
 use fetch::Fetch;
 use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
+use fluxnex_cloud::secret_source::ConnectionSecrets;
 use fluxnex_connect::Engine;
 use fluxnex_connect::client::GuardedClient;
 use fluxnex_lambda::inbound::Inbound;
@@ -175,9 +176,14 @@ fn stage(world: &Arc<World>, id: EnvironmentId, function: Function, link: &Link,
     let busy = BusyMarker::new(ports.clone(), clock.clone());
     let secrets = Arc::new(CachedSecrets::new(ports.clone(), clock.clone()));
     let engine = {
-        let (clock, secrets) = (clock.clone(), secrets.clone());
+        let (clock, pauses) = (clock.clone(), ports.clone());
+        let secrets = Arc::new(ConnectionSecrets::new(secrets.clone(), ports.clone(), clock.clone()));
         Engine::new(GuardedClient::carried_by(ports.clone()), secrets)
             .with_clock(move || fluxnex_cloud::clock::Clock::now(clock.as_ref()))
+            .with_pause(move |span| {
+                let ports = Arc::clone(&pauses);
+                Box::pin(async move { ports.pause(span).await })
+            })
     };
     let time_scale = TimeScale::REAL;
     let notification_delivery = queue("notification-delivery");

@@ -21,6 +21,8 @@ pub enum Kind {
     ControlWrite,
     /// A secret is replaced.
     SecretWrite,
+    /// A lease is taken or released.
+    Lease,
     /// A workflow is started.
     WorkflowStart,
     /// A token is answered.
@@ -37,11 +39,12 @@ pub enum Kind {
 
 impl Kind {
     /// The kinds that change something outside the invocation.
-    pub const EFFECTS: [Self; 8] = [
+    pub const EFFECTS: [Self; 9] = [
         Self::QueueSend,
         Self::ObjectPut,
         Self::ControlWrite,
         Self::SecretWrite,
+        Self::Lease,
         Self::WorkflowStart,
         Self::WorkflowAnswer,
         Self::Request,
@@ -62,6 +65,7 @@ impl Kind {
             Self::ObjectPut => "object_put",
             Self::ControlWrite => "control_write",
             Self::SecretWrite => "secret_write",
+            Self::Lease => "lease",
             Self::WorkflowStart => "workflow_start",
             Self::WorkflowAnswer => "workflow_answer",
             Self::Request => "request",

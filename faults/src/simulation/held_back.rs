@@ -7,6 +7,7 @@ use super::world::physical;
 use crate::queues::{Choices as _, NewMessage};
 use fluxnex_cloud::control::Control as _;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
+use fluxnex_cloud::secrets::{SecretValue, Secrets as _};
 use fluxnex_core::ids::TenantId;
 use jiff::Timestamp;
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +21,7 @@ const LONGEST_STRAY_SECONDS: usize = 90;
 pub(super) enum Effect {
     Messages(QueueUrl, Vec<OutgoingMessage>),
     Mark(TenantId, Timestamp),
+    Secret(String, SecretValue),
 }
 
 /// The effects that one environment holds back.
@@ -52,8 +54,20 @@ impl Ports {
                 Effect::Messages(queue, messages) => self.deliver(queue.name(), messages),
                 // The twin never fails.
                 Effect::Mark(tenant, until) => drop(self.world.control.mark_busy(&tenant, until).await),
+                Effect::Secret(name, value) => drop(self.world.secrets.put(&name, &value).await),
             }
         }
+    }
+
+    /// The secret with the refresh token that it had before, if that bug is planted.
+    pub(super) async fn without_rotation(&self, name: &str, value: &SecretValue) -> Option<SecretValue> {
+        if !self.world.planted.is(Edge::RotationNotStored) {
+            return None;
+        }
+        let before = self.world.secrets.get(name).await.ok()?;
+        let mut fields = value.to_json();
+        fields.as_object_mut()?.insert("refresh_token".to_owned(), before.field("refresh_token")?.into());
+        SecretValue::from_json(name, &fields).ok()
     }
 
     /// Puts messages into a queue.
@@ -61,6 +75,9 @@ impl Ports {
         let now = self.world.now();
         for message in messages {
             self.stray(name, &message, now);
+            if self.function != Function::Ingest && name == physical("inbound-gateway") {
+                self.world.story().counted.events += 1;
+            }
             self.inspect(name, &message.body);
             let words: String = message.body.chars().take(160).collect();
             self.world.story().tell(now, "queue", &format!("{name} <- {words}"));
@@ -89,7 +106,9 @@ impl Ports {
             if !self.world.stray_wakes.draw(choices) {
                 return Ok(());
             }
-            let delay = Duration::from_secs(choices.below(LONGEST_STRAY_SECONDS) as u64);
+            // Every second one comes at once, when the other is likely to be handled.
+            let seconds = if choices.below(2) == 0 { 0 } else { choices.below(LONGEST_STRAY_SECONDS) };
+            let delay = Duration::from_secs(seconds as u64);
             let message = NewMessage { delay, ..NewMessage::new(message.body.as_str()) };
             queues.send(&physical("delayed-wakes"), message, now).map(drop)
         });

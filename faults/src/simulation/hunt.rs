@@ -69,11 +69,12 @@ impl Mutants {
 
     async fn hunt(&self, ground: &mut Ground, mutant: &'static Mutant) -> Result<Found> {
         for seed in self.from..self.from.saturating_add(self.seeds) {
-            let case = Case { seed, planted: Planted(Some(mutant)), ..Case::default() };
+            let recipe = mutant.recipe();
+            let case = Case { seed, recipe, planted: Planted(Some(mutant)), ..Case::default() };
             let found = run(ground, &case).await?.problems.into_iter().next();
             let Some(problem) = found else { continue };
             // A seed that fails anyway shows nothing.
-            if run(ground, &Case { seed, ..Case::default() }).await?.problems.is_empty() {
+            if run(ground, &Case { seed, recipe, ..Case::default() }).await?.problems.is_empty() {
                 return Ok(Found::Caught(seed, problem));
             }
         }
@@ -85,7 +86,8 @@ impl Mutants {
         let mut forgotten = Vec::new();
         let work = async |ground: &mut Ground, remembered: &corpus::Remembered| {
             let planted = Planted(Some(named(&remembered.mutant)?));
-            Ok(run(ground, &Case { seed: remembered.seed, planted, ..Case::default() }).await?.problems.is_empty())
+            let case = Case { seed: remembered.seed, recipe: Some(remembered.recipe()?), planted, ..Case::default() };
+            Ok(run(ground, &case).await?.problems.is_empty())
         };
         workers::each(self.workers, &corpus::all()?, work, |remembered, is_forgotten| {
             if is_forgotten {

@@ -33,7 +33,7 @@ mod workers;
 mod workflows;
 mod world;
 
-pub use applications::{Applications, Effect, Told};
+pub use applications::{Access, Applications, Effect, Told};
 pub use command::Simulate;
 pub use database::Observer;
 pub use ground::{EMPTIED, Ground};

@@ -1,6 +1,7 @@
 //! Deliberate bugs, as data (`faults/mutants.yaml`): planted for the time of a seed, to show that it is found.
 
 use super::functions::Function;
+use super::scenario::{self, Recipe};
 use anyhow::{Result, anyhow};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -18,6 +19,9 @@ pub struct Mutant {
     pub name: String,
     /// What it does.
     pub why: String,
+    /// The kind of story that it is sought in, if its occasions are rare in all others.
+    #[serde(default)]
+    scenario: Option<String>,
     /// A statement that is changed.
     statement: Option<Change>,
     /// What the surroundings do in its place.
@@ -65,6 +69,12 @@ pub enum Edge {
     NoSweep,
     /// Answers to tokens get lost.
     TokensNeverAnswered,
+    /// Secrets are replaced when the invocation is done.
+    TokenUsedBeforeStored,
+    /// Secrets keep the refresh token that they had.
+    RotationNotStored,
+    /// Everybody gets every lease.
+    NoLease,
 }
 
 /// All of them.
@@ -89,6 +99,12 @@ pub fn named(name: &str) -> Result<&'static Mutant> {
 }
 
 impl Mutant {
+    /// The kind of story that it is sought in; nothing: any.
+    #[must_use]
+    pub fn recipe(&self) -> Option<&'static Recipe> {
+        scenario::named(self.scenario.as_deref()?)
+    }
+
     /// How often it had an occasion so far.
     #[must_use]
     pub fn met(&self) -> u64 {
@@ -154,6 +170,7 @@ mod tests {
         let names: BTreeSet<&str> = all.iter().map(|mutant| mutant.name.as_str()).collect();
         assert_eq!(names.len(), all.len());
         assert!(all.iter().all(|mutant| mutant.statement.is_some() != mutant.edge.is_some()));
+        assert!(all.iter().all(|mutant| mutant.recipe().is_some() == mutant.scenario.is_some()));
         assert!(named("no such").unwrap_err().to_string().contains("head check skipped"));
     }
 

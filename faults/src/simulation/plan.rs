@@ -41,7 +41,7 @@ fn pick(choices: &mut Seeded, values: &[usize]) -> usize {
 }
 
 /// The effects that functions have: each seed seeks one of them out, before or after. Rare ones have more turns.
-const EFFECTS: [(Function, Kind); 38] = [
+const EFFECTS: [(Function, Kind); 41] = [
     (Function::Ingest, Kind::ObjectPut),
     (Function::Ingest, Kind::QueueSend),
     (Function::Poll, Kind::ControlWrite),
@@ -71,6 +71,9 @@ const EFFECTS: [(Function, Kind); 38] = [
     (Function::Deliver, Kind::ControlWrite),
     (Function::Deliver, Kind::QueueSend),
     (Function::Deliver, Kind::Request),
+    (Function::Deliver, Kind::Lease),
+    (Function::Deliver, Kind::Lease),
+    (Function::Deliver, Kind::SecretWrite),
     (Function::Deliver, Kind::SecretWrite),
     (Function::Notify, Kind::Request),
     (Function::Sweep, Kind::Commit),

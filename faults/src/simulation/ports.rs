@@ -19,6 +19,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+#[cfg(test)]
+mod tests;
 
 /// The outside, as one environment reaches it.
 #[derive(Clone)]
@@ -38,6 +43,12 @@ impl Ports {
 
     async fn pass(&self, kind: Kind, moment: Moment, what: impl Into<String>) {
         self.world.gates.pass(self.environment, kind, moment, what.into()).await;
+    }
+
+    /// Time passes for this environment alone.
+    pub(super) async fn pause(&self, span: Duration) {
+        self.pass(Kind::Read, Moment::Before, "pauses").await;
+        self.world.clock.advance(span);
     }
 
     /// Where nothing goes wrong, nothing has to be rescued.
@@ -102,7 +113,14 @@ impl Secrets for Ports {
 
     async fn put(&self, name: &str, value: &SecretValue) -> Result<(), SecretError> {
         self.pass(Kind::SecretWrite, Moment::Before, name).await;
-        let put = self.world.secrets.put(name, value).await;
+        if self.world.planted.is(Edge::TokenUsedBeforeStored) {
+            self.held_back.push(Effect::Secret(name.to_owned(), value.clone()));
+            return Ok(());
+        }
+        let put = match self.without_rotation(name, value).await {
+            Some(value) => self.world.secrets.put(name, &value).await,
+            None => self.world.secrets.put(name, value).await,
+        };
         self.pass(Kind::SecretWrite, Moment::After, name).await;
         put
     }
@@ -245,5 +263,28 @@ impl Control for Ports {
         let cleared = self.world.control.clear_busy(tenant, revision, now).await;
         self.pass(Kind::ControlWrite, Moment::After, format!("clear {tenant}")).await;
         cleared
+    }
+
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, ControlError> {
+        self.pass(Kind::Lease, Moment::Before, format!("take {name}")).await;
+        if self.world.planted.is(Edge::NoLease) {
+            return Ok(true);
+        }
+        let taken = self.world.control.take_lease(name, holder, now, until).await;
+        self.pass(Kind::Lease, Moment::After, format!("take {name}")).await;
+        taken
+    }
+
+    async fn release_lease(&self, name: &str, holder: Uuid) -> Result<bool, ControlError> {
+        self.pass(Kind::Lease, Moment::Before, format!("release {name}")).await;
+        let released = self.world.control.release_lease(name, holder).await;
+        self.pass(Kind::Lease, Moment::After, format!("release {name}")).await;
+        released
     }
 }

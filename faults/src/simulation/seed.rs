@@ -1,6 +1,6 @@
 //! One seed: the world is made, the scheduler runs it, the checkers judge it.
 
-use super::applications::Applications;
+use super::applications::{Access, Applications};
 use super::ground::{Ground, beginning};
 use super::mutants::{Edge, Planted};
 use super::plan::Plan;
@@ -63,6 +63,7 @@ pub async fn run(ground: &mut Ground, case: &Case) -> Result<Outcome> {
     let mut applications = Applications::new(seed, plan.faults, plan.fault_one_in);
     applications.left_out = less.faults.clone();
     applications.ignores_keys = planted.is(Edge::NoIdempotencyKey);
+    applications.access = scenario.access_tokens.map(Access::new);
     for (subject, record) in &scenario.records {
         let key = (subject.tenant.clone(), subject.object.clone(), subject.id.clone());
         applications.records.insert(key, record.clone());

@@ -16,7 +16,7 @@ pub struct Counted {
     pub visited: BTreeMap<Place, u64>,
     /// How often an invocation was crashed there.
     pub crashed: BTreeMap<Place, u64>,
-    /// Events that were accepted.
+    /// Events: webhooks that were accepted, and records that were polled or fetched.
     pub events: u64,
     /// Invocations that began.
     pub invocations: u64,

@@ -2,7 +2,8 @@
 //!
 //! Each step may be repeated: a call that was cut short is simply made again.
 
-use crate::{Api, unavailable};
+use crate::request::actor;
+use crate::{Api, request, unavailable};
 use fluxnex_cloud::control::Facet;
 use fluxnex_connect::catalog;
 use fluxnex_core::bundle::{Bundle, Configuration, Connection, LARGEST_BUNDLE_BYTES};
@@ -11,7 +12,7 @@ use fluxnex_core::ids::{ConnectionId, TenantId};
 use fluxnex_core::poll::PollSettings;
 use fluxnex_core::signature::WebhookSettings;
 use fluxnex_lambda::problem::{self, Problem};
-use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse, ETAG, HeaderValue};
 use fluxnex_store::AppliedConfiguration;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,18 +21,33 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const NOT_PUBLISHED: &str = "the bundle is stored, but not in force everywhere yet: apply it again";
 
 impl Api {
+    /// The bundle that runs. Its version is the `ETag`, for an apply that must not undo another one.
+    pub(crate) async fn show(&self, request: &ApiGatewayV2httpRequest) -> Result<ApiGatewayV2httpResponse, Problem> {
+        let tenant = request::tenant(request)?;
+        let Some((version, bundle)) = self.running(&tenant).await? else {
+            let detail = "it comes into being with its first bundle";
+            return Err(Problem::new(404, "unknown-tenant", "The tenant runs nothing").detail(detail));
+        };
+        let mut response = problem::json(200, &json!({ "version": version, "bundle": bundle }));
+        if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+            response.headers.insert(ETAG, tag);
+        }
+        Ok(response)
+    }
+
     pub(crate) async fn apply(&self, request: ApiGatewayV2httpRequest) -> Result<ApiGatewayV2httpResponse, Problem> {
         let actor = actor(&request);
         let tenant = request.path_parameters.get("tenant").cloned().unwrap_or_default();
         let tenant = TenantId::parse(tenant).map_err(|error| invalid(vec![error.to_string()]))?;
+        let expected = expected(&request)?;
         let bundle = read(request)?;
         if bundle.tenant != tenant {
             return Err(invalid(vec![format!("tenant: the bundle is of {}, the path names {tenant}", bundle.tenant)]));
         }
         let manifests = manifests(&bundle)?;
         check(&bundle, &manifests)?;
-        own_secrets(&bundle, &self.profile)?;
-        let applied = self.store(&bundle, &manifests, &actor).await?;
+        own_secrets(&bundle, &self.secret_folder(&tenant))?;
+        let applied = self.store(expected, &bundle, &manifests, &actor).await?;
         self.publish(&bundle, &manifests, applied.version).await?;
         self.schedule(&tenant).await?;
         let body = json!({ "tenant": tenant, "version": applied.version, "changed": applied.changed });
@@ -40,6 +56,7 @@ impl Api {
 
     async fn store(
         &self,
+        expected: Option<i64>,
         bundle: &Bundle,
         manifests: &BTreeMap<ConnectionId, Manifest>,
         actor: &str,
@@ -58,7 +75,11 @@ impl Api {
         migrated.map_err(|error| migrating(&error))?;
         let storing = failed("the bundle cannot be stored");
         let entry = self.clock.new_id();
-        self.database.apply_bundle(bundle, manifests, actor, entry, now).await.map_err(|error| storing(&error))
+        let applied = self.database.apply_bundle_over(expected, bundle, manifests, actor, entry, now).await;
+        applied.map_err(|error| storing(&error))?.ok_or_else(|| {
+            let detail = "somebody applied another bundle meanwhile: read it, change it, and apply it again";
+            Problem::new(412, "another-version", "Another version of the bundle runs").detail(detail)
+        })
     }
 
     /// Lets `ingest` know the connections that take webhooks and `poll` those that are polled, and both
@@ -76,7 +97,7 @@ impl Api {
         };
         let mut published: BTreeSet<(&ConnectionId, Facet)> = BTreeSet::new();
         for (id, definition) in &bundle.connections {
-            if let Some(manifest) = manifests.get(id).filter(|_| !definition.polls.is_empty()) {
+            if let Some(manifest) = manifests.get(id).filter(|_| !definition.polls.is_empty() && !definition.paused) {
                 let settings = PollSettings { definition: definition.clone(), manifest: manifest.clone() };
                 let document = serde_json::to_value(&settings).map_err(|_| Problem::of_status(500))?;
                 self.control.publish(&bundle.tenant, id, Facet::Polls, version, &document).await.map_err(failed)?;
@@ -90,7 +111,7 @@ impl Api {
                 event_id: webhook.event_id.clone(),
                 secret_name,
                 body_max_bytes: webhook.body_max_bytes,
-                paused: false,
+                paused: definition.paused,
             };
             let document = serde_json::to_value(&settings).map_err(|_| Problem::of_status(500))?;
             self.control.publish(&bundle.tenant, id, Facet::Webhook, version, &document).await.map_err(failed)?;
@@ -158,12 +179,11 @@ fn check(bundle: &Bundle, manifests: &BTreeMap<ConnectionId, Manifest>) -> Resul
 
 /// A tenant may name its own secrets only: whoever applies a bundle could use another tenant's
 /// credentials otherwise.
-fn own_secrets(bundle: &Bundle, profile: &str) -> Result<(), Problem> {
-    let own = format!("fluxnex/{profile}/connections/{}/", bundle.tenant);
+fn own_secrets(bundle: &Bundle, own: &str) -> Result<(), Problem> {
     let errors: Vec<String> = bundle
         .connections
         .iter()
-        .filter(|(_, definition)| definition.secret.as_ref().is_some_and(|secret| !is_below(secret, &own)))
+        .filter(|(_, definition)| definition.secret.as_ref().is_some_and(|secret| !is_below(secret, own)))
         .map(|(id, _)| format!("connections.{id}.secret: its name must begin with {own}"))
         .collect();
     if errors.is_empty() { Ok(()) } else { Err(invalid(errors)) }
@@ -179,13 +199,23 @@ fn invalid(errors: Vec<String>) -> Problem {
     Problem::new(422, "invalid-bundle", "The bundle cannot be applied").errors(errors)
 }
 
-/// Who calls, as API Gateway authenticated them.
-fn actor(request: &ApiGatewayV2httpRequest) -> String {
-    request
-        .request_context
-        .authorizer
-        .as_ref()
-        .and_then(|authorizer| authorizer.iam.as_ref())
-        .and_then(|iam| iam.user_arn.clone())
-        .unwrap_or_else(|| "unknown".to_owned())
+/// The version that must run for the bundle to be applied (RFC 9110, section 13.1): `If-Match: "3"`, or
+/// `If-None-Match: *` for none. Nothing: any.
+fn expected(request: &ApiGatewayV2httpRequest) -> Result<Option<i64>, Problem> {
+    let header = |name: &str| request.headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
+    match (header("if-match"), header("if-none-match")) {
+        (None, None) => Ok(None),
+        (None, Some("*")) => Ok(Some(0)),
+        (Some(tag), None) => {
+            let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            let version = version.and_then(|version| version.parse().ok()).filter(|version| *version > 0);
+            version.map(Some).ok_or_else(precondition)
+        }
+        _ => Err(precondition()),
+    }
+}
+
+fn precondition() -> Problem {
+    Problem::new(400, "precondition", "The condition is not understood")
+        .detail("If-Match takes the ETag of the bundle, If-None-Match takes *; only one of them")
 }

@@ -56,7 +56,8 @@ impl Api {
 
 /// One schedule per connection and object that is polled, by name.
 fn schedules(configuration: &Configuration) -> Result<BTreeMap<String, Schedule>, serde_json::Error> {
-    let polls = configuration.connections.values().flat_map(|connection| {
+    let active = configuration.connections.values().filter(|connection| !connection.definition.paused);
+    let polls = active.flat_map(|connection| {
         connection.definition.polls.iter().map(move |(object, poll)| (&connection.id, object, poll))
     });
     polls

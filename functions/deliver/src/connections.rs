@@ -66,10 +66,12 @@ impl<'a> Connections<'a> {
             Err(reason) => return Sent::Impossible(reason),
         };
         let key = format!("{}-{}", claim.delivery.0.simple(), claim.revision);
+        let external_id = claim.canonical_id.to_string();
         let request = DeliveryRequest {
             object: &claim.object,
             payload: &payload,
             idempotency_key: &key,
+            external_id: Some(&external_id),
             target: claim.target_record.clone().map(|(id, version)| TargetRecord { id, version }),
             timeout: time,
         };

@@ -5,6 +5,7 @@ use fluxnex_cloud::aws::Clients;
 use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::SystemClock;
+use fluxnex_cloud::secret_source::ConnectionSecrets;
 use fluxnex_connect::Engine;
 use fluxnex_connect::client::{ClientOptions, GuardedClient};
 use fluxnex_core::message::WakeMessage;
@@ -26,12 +27,14 @@ fn main() -> ExitCode {
         let database = Arc::new(Database::new(options, clients.database_secret(login))?);
         let extra_ca_pem = settings.extra_ca()?;
         let client = GuardedClient::new(&ClientOptions { extra_ca_pem, ..ClientOptions::default() })?;
+        let control = clients.control(settings.text("CONTROL_TABLE")?);
         let secrets = Arc::new(CachedSecrets::new(clients.secrets(), clock.clone()));
+        let secrets = Arc::new(ConnectionSecrets::new(secrets, control.clone(), clock.clone()));
         let stage = Deliver {
             tenants: Tenants::new(database),
             engine: Engine::new(client, secrets),
             queues: clients.queues(),
-            busy: BusyMarker::new(clients.control(settings.text("CONTROL_TABLE")?), clock.clone()),
+            busy: BusyMarker::new(control, clock.clone()),
             clock,
             time_scale: settings.time_scale()?,
             outbound: settings.queue_map("OUTBOUND_QUEUES")?,

@@ -214,6 +214,7 @@ impl Fetch {
             sender_event_id: SenderEventId::parse(format!("fetch-{event}")).map_err(infrastructure)?,
             derived: true,
             object: Some(parent.object.clone()),
+            deletion: None,
             body: record,
         };
         self.inbound.make_durable(vec![accepted]).await.map_err(infrastructure)

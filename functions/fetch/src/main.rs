@@ -5,6 +5,7 @@ use fluxnex_cloud::aws::Clients;
 use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::SystemClock;
+use fluxnex_cloud::secret_source::ConnectionSecrets;
 use fluxnex_connect::Engine;
 use fluxnex_connect::client::{ClientOptions, GuardedClient};
 use fluxnex_core::fetch::FetchTask;
@@ -27,7 +28,9 @@ fn main() -> ExitCode {
         let database = Arc::new(Database::new(options, clients.database_secret(login))?);
         let extra_ca_pem = settings.extra_ca()?;
         let client = GuardedClient::new(&ClientOptions { extra_ca_pem, ..ClientOptions::default() })?;
+        let control = clients.control(settings.text("CONTROL_TABLE")?);
         let secrets = Arc::new(CachedSecrets::new(clients.secrets(), clock.clone()));
+        let secrets = Arc::new(ConnectionSecrets::new(secrets, control.clone(), clock.clone()));
         let stage = Fetch {
             tenants: Tenants::new(database),
             engine: Engine::new(client, secrets),
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
                 inbound_gateway: settings.url("INBOUND_GATEWAY_URL")?,
             },
             queues: clients.queues(),
-            busy: BusyMarker::new(clients.control(settings.text("CONTROL_TABLE")?), clock.clone()),
+            busy: BusyMarker::new(control, clock.clone()),
             blocking_fetch: clients.workflows(settings.text("BLOCKING_FETCH_ARN")?),
             clock,
             time_scale: settings.time_scale()?,

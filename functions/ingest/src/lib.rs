@@ -15,7 +15,7 @@ use fluxnex_cloud::queue::{QueueUrl, Queues};
 use fluxnex_core::content::check_depth;
 use fluxnex_core::ids::{ConnectionId, EventId, TenantId};
 use fluxnex_core::message::EventSource;
-use fluxnex_core::signature::{ActiveSecrets, EventIdentity, WebhookSettings, event_id, verify};
+use fluxnex_core::signature::{ActiveSecrets, EventIdentity, SignedRequest, WebhookSettings, event_id, verify};
 use fluxnex_lambda::inbound::{Accepted, Inbound};
 use fluxnex_lambda::problem::{self, Problem};
 use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -33,6 +33,8 @@ pub struct Ingest {
     secrets: Arc<CachedSecrets>,
     inbound: Inbound,
     clock: Arc<dyn Clock>,
+    /// Where senders call, if that is not the host that API Gateway sees.
+    public_origin: Option<String>,
 }
 
 /// When a sender should come again after an answer that is not its fault.
@@ -49,7 +51,14 @@ impl Ingest {
         inbound_gateway: QueueUrl,
     ) -> Self {
         let inbound = Inbound { objects, queues, inbound_gateway };
-        Self { settings: WebhookCache::new(control, clock.clone()), secrets, inbound, clock }
+        Self { settings: WebhookCache::new(control, clock.clone()), secrets, inbound, clock, public_origin: None }
+    }
+
+    /// A stage whose senders call another host than the one that API Gateway sees, such as CloudFront's: `origin` is
+    /// `https://` and the host. Schemes that sign the URL sign the one that was called.
+    #[must_use]
+    pub fn behind(self, origin: Option<String>) -> Self {
+        Self { public_origin: origin, ..self }
     }
 
     /// Serves one request. Never fails: what goes wrong is an answer.
@@ -96,7 +105,7 @@ impl Ingest {
         if settings.paused {
             return Err(Problem::new(503, "connection-paused", "The connection is paused").retry_after(COME_AGAIN * 12));
         }
-        let webhook = Webhook::read(request, settings.body_max_bytes as usize)?;
+        let webhook = Webhook::read(request, settings.body_max_bytes as usize, self.public_origin.as_deref())?;
         self.authenticate(&settings, &webhook).await?;
         check_json(&webhook.body)?;
         let identity = event_id(&settings.event_id, |name| webhook.header(name), webhook.body.as_bytes())
@@ -122,7 +131,9 @@ impl Ingest {
             let fields = secret.as_object().cloned().unwrap_or_default();
             let verified = ActiveSecrets::of(&fields, settings.signature.secret()).and_then(|secrets| {
                 let header = |name: &str| webhook.header(name);
-                verify(&settings.signature, &secrets, header, webhook.body.as_bytes(), self.clock.now())
+                let Webhook { method, url, body, .. } = webhook;
+                let request = SignedRequest { method, url, body: body.as_bytes() };
+                verify(&settings.signature, &secrets, header, &request, self.clock.now())
             });
             match verified {
                 Ok(()) => return Ok(()),
@@ -157,6 +168,7 @@ impl Ingest {
             sender_event_id: identity.id,
             derived: identity.derived,
             object: None,
+            deletion: None,
             body: RawValue::from_string(body).map_err(|_| not_json())?,
         };
         self.inbound.make_durable(vec![accepted]).await.map_err(|error| {

@@ -20,7 +20,8 @@ fn main() -> ExitCode {
             clients.objects(settings.text("PAYLOAD_BUCKET")?),
             clock,
             settings.url("INBOUND_GATEWAY_URL")?,
-        );
+        )
+        .behind(settings.optional_text("PUBLIC_ORIGIN")?.map(str::to_owned));
         Ok(async move |request: ApiGatewayV2httpRequest, _: Invocation| {
             Ok::<_, Infallible>(stage.handle(request).await)
         })

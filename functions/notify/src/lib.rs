@@ -89,6 +89,7 @@ impl Notify {
             object: &object,
             payload,
             idempotency_key: &key,
+            external_id: None,
             target: None,
             timeout: deadline.remaining().saturating_sub(RESERVE),
         };

@@ -3,6 +3,7 @@
 use fluxnex_cloud::aws::Clients;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::SystemClock;
+use fluxnex_cloud::secret_source::ConnectionSecrets;
 use fluxnex_connect::Engine;
 use fluxnex_connect::client::{ClientOptions, GuardedClient};
 use fluxnex_core::message::Notification;
@@ -25,7 +26,9 @@ fn main() -> ExitCode {
         let database = Arc::new(Database::new(options, clients.database_secret(login))?);
         let extra_ca_pem = settings.extra_ca()?;
         let client = GuardedClient::new(&ClientOptions { extra_ca_pem, ..ClientOptions::default() })?;
+        let control = clients.control(settings.text("CONTROL_TABLE")?);
         let secrets = Arc::new(CachedSecrets::new(clients.secrets(), clock.clone()));
+        let secrets = Arc::new(ConnectionSecrets::new(secrets, control, clock.clone()));
         let stage = Notify { tenants: Tenants::new(database), engine: Engine::new(client, secrets), clock };
         Ok(async move |event: SqsEvent, invocation: Invocation| {
             let handle = async |works: &[batch::Work<Notification>]| stage.handle(works, invocation.deadline()).await;

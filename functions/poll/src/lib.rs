@@ -13,10 +13,11 @@ mod settings;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::{Control, Saved};
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
-use fluxnex_connect::{Connection, Engine, ListOutcome};
+use fluxnex_connect::{Connection, Engine, ListOutcome, ListRequest};
 use fluxnex_core::connector::CompiledList;
+use fluxnex_core::ids::ObjectName;
 use fluxnex_core::message::{NextPage, PollRequest};
-use fluxnex_core::poll::{Begin, Overlap, Progress, Turn, run_of_message};
+use fluxnex_core::poll::{Begin, Listing, Position, Progress, Run, Turn, run_of_message};
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
 use fluxnex_lambda::inbound::Inbound;
 use fluxnex_lambda::{BoxError, Deadline, TimeScale};
@@ -57,10 +58,26 @@ pub(crate) struct Reading<'a> {
     pub(crate) request: &'a PollRequest,
     pub(crate) connection: &'a Connection,
     pub(crate) polled: &'a Polled,
-    pub(crate) list: &'a CompiledList,
+    pub(crate) lists: Lists<'a>,
     pub(crate) progress: Progress,
     pub(crate) revision: Option<u64>,
     pub(crate) next: NextPage,
+}
+
+/// The lists of an object.
+#[derive(Clone, Copy)]
+pub(crate) struct Lists<'a> {
+    pub(crate) changed: &'a CompiledList,
+    pub(crate) deleted: Option<&'a CompiledList>,
+}
+
+impl<'a> Lists<'a> {
+    fn of(&self, list: Listing) -> Option<&'a CompiledList> {
+        match list {
+            Listing::Changed => Some(self.changed),
+            Listing::Deleted => self.deleted,
+        }
+    }
 }
 
 impl Poll {
@@ -118,11 +135,11 @@ impl Poll {
             Err(reason) => return self.misconfigured(request, run, reason).await,
         };
         let manifest = connection.manifest.clone();
-        let Some(list) = manifest.list_changed(&request.object) else {
+        let Some(changed) = manifest.list_changed(&request.object) else {
             return self.misconfigured(request, run, "the connector cannot list this object".to_owned()).await;
         };
-        let floor = definition.since.and_then(|since| list.floor(since));
-        let overlap = Overlap(list.overlap());
+        let lists = Lists { changed, deleted: manifest.list_deleted(&request.object) };
+        let floor = definition.since.and_then(|since| changed.floor(since));
         for _ in 0..MOST_LOOKS {
             let (progress, revision) = self.progress(request).await?;
             let (progress, revision, next) = match request.next.filter(|next| next.page > 0) {
@@ -131,7 +148,7 @@ impl Poll {
                     Turn::Done(page) => return self.go_on(request, NextPage { page, ..next }, Duration::ZERO).await,
                     Turn::Over => return Ok(Outcome::done("the run is over")),
                 },
-                None => match progress.begin(run, floor.as_ref(), overlap, self.clock.now()) {
+                None => match progress.begin(run, floor.as_ref(), &changed.manner(), self.clock.now()) {
                     Begin::Busy => return Ok(Outcome::done("another run is under way")),
                     Begin::Goes(1) => (progress, revision, NextPage { run, page: 1 }),
                     Begin::Goes(page) => return self.go_on(request, NextPage { run, page }, Duration::ZERO).await,
@@ -141,32 +158,38 @@ impl Poll {
                     },
                 },
             };
-            let reading = Reading { request, connection: &connection, polled: &polled, list, progress, revision, next };
-            return self.read(reading, deadline).await;
+            let reading =
+                Reading { request, connection: &connection, polled: &polled, lists, progress, revision, next };
+            return self.read(reading, floor.as_ref(), deadline).await;
         }
         Ok(Outcome::retry("the progress changes all the time"))
     }
 
-    async fn read(&self, reading: Reading<'_>, deadline: Deadline) -> Result<Outcome, BoxError> {
-        let Reading { request, connection, list, progress, next, .. } = &reading;
-        let position = progress.run.as_ref().and_then(|run| run.position.clone());
-        let time = deadline.remaining().saturating_sub(RESERVE);
-        let listed = self.engine.list_changed(connection, &request.object, position.as_ref(), time).await.outcome;
-        let page = match listed {
+    async fn read(
+        &self,
+        reading: Reading<'_>,
+        floor: Option<&Position>,
+        deadline: Deadline,
+    ) -> Result<Outcome, BoxError> {
+        let Reading { request, connection, lists, progress, next, .. } = &reading;
+        let Some(run) = &progress.run else { return Ok(Outcome::done("the run is over")) };
+        let Some(list) = lists.of(run.list) else {
+            const REASON: &str = "the connector lists no deletions any more";
+            return self.give_up(&reading, REASON, REASON).await;
+        };
+        let page = match self.list(connection, &request.object, run, deadline).await {
             ListOutcome::Listed(page) => page,
             ListOutcome::Failed(failure) => return self.page_failed(&reading, failure).await,
         };
         let records = page.records.len();
-        let page = page::events(&reading, page, position.as_ref(), self.clock.as_ref())?;
-        let (last, more) = match page.goes_on {
-            Ok(goes_on) => goes_on,
-            Err(reason) => {
-                self.inbound.make_durable(page.events).await?;
-                return self.give_up(&reading, reason, reason).await;
-            }
-        };
+        let page = page::events(&reading, run.list, list, page, self.clock.as_ref())?;
+        let deletions = lists.deleted.map(CompiledList::manner);
+        let after = progress.page_read(&page.read, &list.manner(), deletions.as_ref(), floor, self.clock.now());
         self.inbound.make_durable(page.events).await?;
-        let after = progress.page_read(last, more, Overlap(list.overlap()), self.clock.now());
+        let after = match after {
+            Ok(after) => after,
+            Err(stuck) => return self.give_up(&reading, &stuck.to_string(), &stuck.to_string()).await,
+        };
         if self.save(request, reading.revision, &after).await?.is_none() {
             // The same message twice at once, or an answer that got lost: it goes by what is there.
             let (progress, _) = self.progress(request).await?;
@@ -179,8 +202,19 @@ impl Poll {
         if let Some(run) = &after.run {
             self.go_on(request, NextPage { run: run.id, page: run.page }, Duration::ZERO).await?;
         }
-        let end = if more { "" } else { ", the last one" };
+        let end = if after.run.is_some() { "" } else { ", the last one" };
         Ok(Outcome::done(format!("read {records} records of page {}{end}", next.page)))
+    }
+
+    async fn list(&self, connection: &Connection, object: &ObjectName, run: &Run, deadline: Deadline) -> ListOutcome {
+        let request = ListRequest {
+            list: run.list,
+            object,
+            position: run.position.as_ref(),
+            continuation: run.query.continuation.as_ref(),
+            timeout: deadline.remaining().saturating_sub(RESERVE),
+        };
+        self.engine.list(connection, &request).await.outcome
     }
 
     /// Asks for a page, at once or later.

@@ -3,6 +3,7 @@
 use fluxnex_cloud::aws::Clients;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::SystemClock;
+use fluxnex_cloud::secret_source::ConnectionSecrets;
 use fluxnex_connect::Engine;
 use fluxnex_connect::client::{ClientOptions, GuardedClient};
 use fluxnex_core::message::PollRequest;
@@ -18,7 +19,9 @@ fn main() -> ExitCode {
         let clock = Arc::new(SystemClock);
         let extra_ca_pem = settings.extra_ca()?;
         let client = GuardedClient::new(&ClientOptions { extra_ca_pem, ..ClientOptions::default() })?;
+        let control = clients.control(settings.text("CONTROL_TABLE")?);
         let secrets = Arc::new(CachedSecrets::new(clients.secrets(), clock.clone()));
+        let secrets = Arc::new(ConnectionSecrets::new(secrets, control.clone(), clock.clone()));
         let inbound = Inbound {
             objects: clients.objects(settings.text("PAYLOAD_BUCKET")?),
             queues: clients.queues(),
@@ -28,7 +31,6 @@ fn main() -> ExitCode {
             fetch_request: settings.url("FETCH_REQUEST_URL")?,
             notification_delivery: settings.url("NOTIFICATION_DELIVERY_URL")?,
         };
-        let control = clients.control(settings.text("CONTROL_TABLE")?);
         let stage = Poll::new(control, Engine::new(client, secrets), inbound, clock, settings.time_scale()?, queues);
         Ok(async move |event: SqsEvent, invocation: Invocation| {
             let handle = async |works: &[batch::Work<PollRequest>]| stage.handle(works, invocation.deadline()).await;

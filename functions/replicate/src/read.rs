@@ -4,7 +4,7 @@ use fluxnex_cloud::objects::{ObjectError, Objects};
 use fluxnex_core::connector::{IdentifiedRecord, IdentifyError};
 use fluxnex_core::content::ContentHash;
 use fluxnex_core::ids::{EventId, SenderEventId};
-use fluxnex_core::message::InboundEvent;
+use fluxnex_core::message::{DeletedRecord, Deletion, InboundEvent};
 use fluxnex_store::{Incoming, IncomingRecord, Tenant};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -33,6 +33,14 @@ pub(crate) async fn incoming(
         },
         (None, None) => return Ok(vec![unreadable(message, "the message carries no payload")]),
     };
+    if let (Some(Deletion { of }), Some(object)) = (&message.deletion, &message.object) {
+        let Some(DeletedRecord { source_id, version }) = of else {
+            return Ok(vec![unreadable(message, "what the source's list of deletions says cannot be read")]);
+        };
+        let (object, id, record) = (object.clone(), source_id.clone(), Some(body.into_owned()));
+        let deleted = IdentifiedRecord { object, id, version: Some(*version), deleted: true, record };
+        return Ok(vec![event(message, Ok(deleted), None)]);
+    }
     let Some(connection) = tenant.configuration().connections.get(&message.connection) else {
         return Ok(vec![unreadable(message, "the connection is not in the running configuration")]);
     };

@@ -23,9 +23,20 @@ export class ConnectionSecrets extends Construct {
     return this.use(['secretsmanager:GetSecretValue']);
   }
 
-  /** The function reads them, and stores refresh tokens that the other side rotated. */
+  /** The function reads them, and stores access tokens, and refresh tokens that the other side rotated. */
   rotates(): Use {
     return this.use(['secretsmanager:GetSecretValue', 'secretsmanager:PutSecretValue']);
+  }
+
+  /** The function makes them, changes them, ends them, and brings back what was ended. */
+  manages(): Use {
+    return this.use([
+      'secretsmanager:CreateSecret',
+      'secretsmanager:DeleteSecret',
+      'secretsmanager:GetSecretValue',
+      'secretsmanager:PutSecretValue',
+      'secretsmanager:RestoreSecret',
+    ]);
   }
 
   private use(actions: string[]): Use {

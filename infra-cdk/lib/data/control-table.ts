@@ -1,4 +1,4 @@
-// The control table: published settings, progress of polls, and "this tenant has work" markers.
+// The control table: published settings, progress of polls, "this tenant has work" markers, and leases.
 import { RemovalPolicy, aws_dynamodb as dynamodb, aws_iam as iam } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import type { Use } from '../functions/use';
@@ -27,9 +27,14 @@ export class ControlTable extends Construct {
     return this.use(['dynamodb:GetItem']);
   }
 
-  /** The function reads single items, and replaces them: settings of polls, and how far they are. */
+  /** The function reads single items, and replaces them: settings of polls, how far they are, and leases. */
   keepsProgress(): Use {
     return this.use(['dynamodb:GetItem', 'dynamodb:PutItem']);
+  }
+
+  /** The function takes and releases leases: it renews access tokens. */
+  leases(): Use {
+    return this.use(['dynamodb:PutItem']);
   }
 
   /** The function reads and writes items. */

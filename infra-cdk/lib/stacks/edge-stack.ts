@@ -2,9 +2,23 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { FrontDoor } from '../edge/front-door';
-import { Api } from '../edge/api';
+import { Api, type Route } from '../edge/api';
 import type { Options } from '../options';
 import type { PipelineStack } from './pipeline-stack';
+
+/** What the management API does, for AWS identities that may call it. */
+const MANAGEMENT = [
+  'GET /v1/connectors/{connector}',
+  'GET /v1/tenants/{tenant}/bundle',
+  'PUT /v1/tenants/{tenant}/bundle',
+  'GET /v1/tenants/{tenant}/connections/{connection}/secret',
+  'PUT /v1/tenants/{tenant}/connections/{connection}/secret',
+  'PATCH /v1/tenants/{tenant}/connections/{connection}/secret',
+  'DELETE /v1/tenants/{tenant}/connections/{connection}/secret',
+  'POST /v1/tenants/{tenant}/connections/{connection}/consent',
+  'POST /v1/tenants/{tenant}/connections/{connection}/consent/code',
+  'POST /v1/tenants/{tenant}/connections/{connection}/test',
+];
 
 export class EdgeStack extends Stack {
   constructor(scope: Construct, id: string, options: Options, pipeline: PipelineStack, props: StackProps) {
@@ -22,7 +36,7 @@ export class EdgeStack extends Stack {
         },
         { key: 'GET /v1/health/live', function: pipeline.api, access: 'open' },
         { key: 'GET /v1/health/ready', function: pipeline.api, access: 'open' },
-        { key: 'PUT /v1/tenants/{tenant}/bundle', function: pipeline.api, access: 'iam' },
+        ...MANAGEMENT.map((key): Route => ({ key, function: pipeline.api, access: 'iam' })),
       ],
     });
     new CfnOutput(this, 'ApiUrl', { value: api.url, description: 'The HTTP API' });

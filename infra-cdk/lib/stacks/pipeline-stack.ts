@@ -45,6 +45,7 @@ export class PipelineStack extends Stack {
       payloads.stores(),
       control.reads(),
       connections.reads(),
+      calledAt(options.publicOrigin),
     );
 
     stage(
@@ -114,7 +115,7 @@ export class PipelineStack extends Stack {
     );
 
     // All layers
-    storing('notify', queues.notificationDelivery.invokes(), connections.reads());
+    storing('notify', queues.notificationDelivery.invokes(), control.leases(), connections.rotates());
     const sweep = storing(
       'sweep',
       queues.sweepTenant.invokes(),
@@ -133,6 +134,17 @@ export class PipelineStack extends Stack {
     everyMinute(this, 'EveryMinute', profile, sweep);
 
     // Management
-    this.api = storing('api', control.writes(), schedules.manages(), migratesTenants(migrate));
+    this.api = storing(
+      'api',
+      control.writes(),
+      schedules.manages(),
+      connections.manages(),
+      migratesTenants(migrate),
+    );
   }
+}
+
+/** Senders call the API at this address, which some of their signatures cover. */
+function calledAt(publicOrigin: string | undefined): Use {
+  return publicOrigin === undefined ? {} : { environment: { PUBLIC_ORIGIN: publicOrigin } };
 }

@@ -69,6 +69,20 @@ impl CachedSecrets {
         self.remember_or_ask(&mut entry, name, now).await
     }
 
+    /// The secret as the service has it at this moment, and never what is remembered: for what is decided under a lock.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn latest(&self, name: &str) -> Result<SecretValue, SecretError> {
+        let entry = self.entry(name);
+        let mut entry = entry.lock().await;
+        let now = self.clock.now();
+        let value = self.inner.get(name).await?;
+        entry.asked_at = Some(now);
+        entry.learn(Some(value.clone()), now);
+        Ok(value)
+    }
+
     async fn remember_or_ask(
         &self,
         entry: &mut Remembered,

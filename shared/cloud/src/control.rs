@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
+use uuid::Uuid;
 
 /// What is published of a connection: a document of its own for each of its readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,7 +137,7 @@ impl ControlError {
 /// The largest document, in bytes of JSON. An item of DynamoDB takes 400 KB; settings are far smaller.
 pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
-/// What is published of connections, how far their polls are, and the marker "this tenant has work waiting".
+/// What is published of connections, how far their polls are, the marker "this tenant has work waiting", and leases.
 #[async_trait]
 pub trait Control: Send + Sync {
     /// Publishes one facet of a connection. A version below the one that is there changes nothing,
@@ -229,6 +230,27 @@ pub trait Control: Send + Sync {
     /// [`ControlError`].
     async fn clear_busy(&self, tenant: &TenantId, revision: BusyRevision, now: Timestamp)
     -> Result<bool, ControlError>;
+
+    /// Takes the lease of that name until the moment given; answers whether `holder` has it now. It is free if nobody
+    /// took it, if it was released, or if its end has passed at `now`. Who has it already has it longer. Moments are
+    /// those of the holders' own clocks, in whole milliseconds: a lease has to outlast its work by more than clocks
+    /// differ.
+    ///
+    /// # Errors
+    /// [`ControlError`]; the lease may have been taken all the same, and then ends by itself.
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, ControlError>;
+
+    /// Releases a lease; answers whether `holder` had it. Nothing is changed otherwise.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    async fn release_lease(&self, name: &str, holder: Uuid) -> Result<bool, ControlError>;
 }
 
 /// The document as JSON text, if an item takes it.

@@ -17,6 +17,7 @@ pub mod objects;
 pub mod queue;
 pub mod schedules;
 pub mod secret_source;
+pub mod secret_store;
 pub mod secrets;
 pub mod twin;
 pub mod workflow;

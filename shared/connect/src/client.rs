@@ -95,7 +95,7 @@ impl GuardedClient {
         let build = |private_addresses| {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Arc::new(GuardedResolver { private_addresses }))
+                .dns_resolver(Arc::new(GuardedResolver::new(private_addresses)))
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())

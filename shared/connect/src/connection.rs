@@ -3,6 +3,7 @@
 use fluxnex_core::bundle;
 use fluxnex_core::connector::CompiledManifest;
 use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
+use fluxnex_core::poll::{Continuation, Listing, Position};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,8 +68,65 @@ pub struct DeliveryRequest<'a> {
     /// The same for all attempts of one revision, different for every other: visible ASCII without
     /// full stops (it becomes the id of a signed webhook).
     pub idempotency_key: &'a str,
+    /// Our own id of the record, the same for all its revisions: its canonical id. Nothing where there
+    /// is no record (a notification).
+    pub external_id: Option<&'a str>,
     /// The record at the target, if it is there already.
     pub target: Option<TargetRecord>,
+    /// How long the whole call may take, with all requests that it makes.
+    pub timeout: Duration,
+}
+
+/// A record that is to be deleted at a target.
+#[derive(Debug, Clone)]
+pub struct DeleteRequest<'a> {
+    /// What the target calls records of this type.
+    pub object: &'a ObjectName,
+    /// As of a [`DeliveryRequest`].
+    pub idempotency_key: &'a str,
+    /// Our own id of the record.
+    pub external_id: Option<&'a str>,
+    /// The record at the target, if it is known there.
+    pub target: Option<TargetRecord>,
+    /// How long the whole call may take, with all requests that it makes.
+    pub timeout: Duration,
+}
+
+/// Several records for a target.
+#[derive(Debug, Clone)]
+pub struct BatchRequest<'a> {
+    /// What the target calls records of this type.
+    pub object: &'a ObjectName,
+    /// The records. More than one request takes are sent in several, one after the other.
+    pub entries: &'a [BatchEntry<'a>],
+    /// How long the whole call may take, with all requests that it makes.
+    pub timeout: Duration,
+}
+
+/// One record of a batch; each field as of a [`DeliveryRequest`].
+#[derive(Debug, Clone)]
+pub struct BatchEntry<'a> {
+    /// The record in the target's shape.
+    pub payload: &'a RawValue,
+    /// The same for all attempts of one revision.
+    pub idempotency_key: &'a str,
+    /// Our own id of the record.
+    pub external_id: Option<&'a str>,
+    /// The record at the target, if it is there already.
+    pub target: Option<TargetRecord>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct ListRequest<'a> {
+    /// Which of the object's lists.
+    pub list: Listing,
+    /// The object.
+    pub object: &'a ObjectName,
+    /// Where the page, or the query that it is a page of, begins; nothing: at the very beginning.
+    pub position: Option<&'a Position>,
+    /// What the source said to ask with for this page; nothing: it is the first one.
+    pub continuation: Option<&'a Continuation>,
     /// How long the whole call may take, with all requests that it makes.
     pub timeout: Duration,
 }

@@ -9,9 +9,11 @@ pub mod connection;
 pub mod engine;
 pub mod outcome;
 
-pub use connection::{Connection, DeliveryRequest, TargetRecord};
+pub use connection::{BatchEntry, BatchRequest, Connection, DeleteRequest, DeliveryRequest, ListRequest, TargetRecord};
 pub use engine::Engine;
+pub use engine::redact::Redactor;
 pub use fluxnex_core::secret_source::{SecretSource, SecretSourceError};
 pub use outcome::{
-    Effort, Failure, FailureClass, ListOutcome, ListReport, ReadOutcome, ReadReport, SendOutcome, SendReport,
+    BatchReport, Effort, Failure, FailureClass, ListOutcome, ListReport, ReadManyOutcome, ReadManyReport, ReadOutcome,
+    ReadReport, SendOutcome, SendReport,
 };

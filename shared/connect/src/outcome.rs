@@ -1,6 +1,6 @@
 //! What the engine says: what came of a request, in words that are safe to keep and to show.
 
-use fluxnex_core::connector::ListedPage;
+use fluxnex_core::connector::{LimitsTold, ListedPage};
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +9,15 @@ use std::time::Duration;
 pub struct SendReport {
     /// Whether it took effect.
     pub outcome: SendOutcome,
+    /// What it took.
+    pub effort: Effort,
+}
+
+/// What came of [`Engine::send_batch`](crate::Engine::send_batch).
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchReport {
+    /// Whether each record took effect, in the order of the request.
+    pub outcomes: Vec<SendOutcome>,
     /// What it took.
     pub effort: Effort,
 }
@@ -60,7 +69,25 @@ pub enum ReadOutcome {
     Failed(Failure),
 }
 
-/// What came of [`Engine::list_changed`](crate::Engine::list_changed).
+/// What came of [`Engine::read_many`](crate::Engine::read_many).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadManyReport {
+    /// What was found.
+    pub outcome: ReadManyOutcome,
+    /// What it took.
+    pub effort: Effort,
+}
+
+/// What reading several records found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadManyOutcome {
+    /// Each record as JSON text, in the order of the ids; nothing where the application has none.
+    Found(Vec<Option<String>>),
+    /// They could not be read.
+    Failed(Failure),
+}
+
+/// What came of [`Engine::list`](crate::Engine::list).
 #[derive(Debug)]
 pub struct ListReport {
     /// What was found.
@@ -130,6 +157,8 @@ pub struct Effort {
     pub request: Option<BodyDigest>,
     /// The body of the answer to it.
     pub response: Option<BodyDigest>,
+    /// What the last answer that spoke of limits said. Nothing acts on it.
+    pub limits: Option<LimitsTold>,
 }
 
 /// What is kept of a body.

@@ -62,6 +62,10 @@ pub struct ConnectionDefinition {
     /// The objects that are polled on a schedule.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub polls: BTreeMap<ObjectName, PollDefinition>,
+    /// Whether an operator stopped it: senders of webhooks are told to come again later, and it is not
+    /// polled. What is on its way to it is delivered all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// When an object of a source is polled.

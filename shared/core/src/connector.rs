@@ -8,34 +8,44 @@
 mod authentication;
 mod check;
 mod compiled;
+mod errors;
 mod identify;
+mod limits;
 mod list;
 mod operation;
+mod pages;
+mod read_many;
+mod rotation;
+mod target;
 mod template;
 #[cfg(test)]
 mod tests;
 
-pub use authentication::{Authentication, ClientAuthentication};
-pub use compiled::{
-    CompiledErrorRule, CompiledErrors, CompiledManifest, CompiledOperation, CompiledTargetObject, ManifestError,
-    OperationVariables, Problem, SettingsError,
+pub use authentication::{Authentication, Claim, ClientAuthentication, JwtAlgorithm, Login};
+pub use compiled::{CompiledManifest, ManifestError, Problem, SettingsError};
+pub use errors::{
+    CompiledErrorRule, CompiledErrors, ErrorRule, Errors, HeaderPattern, Meaning, Refused, StatusPattern,
 };
 pub use identify::{IdentifiedRecord, IdentifyError};
-pub use list::{CompiledList, ListChanged, ListedPage};
-pub use operation::{ErrorRule, Errors, Meaning, Method, Operation, OperationKind, StatusPattern};
+pub use limits::{CompiledLimitHeaders, LimitHeaders, Limits, LimitsTold, Usage, UsageHeader};
+pub use list::{CompiledList, List, ListedPage, MOST_PER_PAGE, PageError};
+pub use operation::{CompiledOperation, Method, Operation, OperationKind, OperationVariables};
+pub use pages::{FirstOffset, Pages};
+pub use read_many::{CompiledReadMany, ReadMany};
+pub use target::{Batch, BatchItem, CompiledBatch, CompiledTargetObject, Once, Target, TargetObject};
 pub use template::{ListPlaces, Template, TemplateError, TemplateValues, Variable};
 
 use crate::ids::{ConnectorName, ObjectName};
 use crate::signature::{EventIdRule, SignatureScheme};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The name under which a source or a target says how it gives or takes objects that it does not list.
 pub const ANY_OBJECT: &str = "*";
 
 /// How to talk to one kind of application.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The connector's name; the same as its folder's.
@@ -77,6 +87,7 @@ pub struct Manifest {
 
 /// Something that a connection has to say; not secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
     /// What it is and where to find it, for the person who sets up a connection.
@@ -91,6 +102,7 @@ pub struct Setting {
 
 /// A field of the connection's secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
     /// What it is and where to find it, for the person who sets up a connection.
@@ -102,6 +114,7 @@ pub struct Credential {
 
 /// How the application's webhooks are verified and read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     /// How a sender proves itself.
@@ -115,6 +128,7 @@ pub struct Webhook {
     /// jq over the body: a list of `{object, id, deleted, record}`. `record` is the record as the
     /// application's API returns it; without it the entry is a hint that the record of that `id`
     /// changed. `deleted` is optional. An empty list means that the event is of no concern.
+    /// Sees `$settings`, the connection's settings.
     pub records: String,
 }
 
@@ -124,6 +138,7 @@ fn default_body_max_bytes() -> u32 {
 
 /// A record type that can be had from the application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SourceObject {
     /// Which record it is, and which state of it.
@@ -131,14 +146,21 @@ pub struct SourceObject {
     /// How to read one record by its id (`{id}`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_one: Option<Operation>,
+    /// How to read several records by their ids (`{ids}`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_many: Option<ReadMany>,
     /// How to list the records that changed, for polling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub list_changed: Option<ListChanged>,
+    pub list_changed: Option<List>,
+    /// How to list the records that were deleted; read after those that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_deleted: Option<List>,
 }
 
 /// Which record it is, and which state of it: jq programs over a record of the source. They see
 /// `$settings`, the connection's settings, so that a connector may leave names of fields to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Identify {
     /// jq: the record's id, a text or an integer.
@@ -160,6 +182,7 @@ pub struct Identify {
 
 /// What ids consist of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IdCharacters {
     /// Whatever is visible.
@@ -185,6 +208,7 @@ impl IdCharacters {
 
 /// What kind of value a source's version is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum VersionKind {
     /// An RFC 3339 moment; compared in microseconds.
@@ -194,92 +218,10 @@ pub enum VersionKind {
     Integer,
 }
 
-/// How records are written to the application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// What keeps an effect from happening twice.
-    pub once: Once,
-    /// How each object is written. The name `*` stands for every object that is not listed.
-    pub objects: BTreeMap<ObjectName, TargetObject>,
-}
-
-/// What keeps an effect at the target from happening twice when a request is repeated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Once {
-    /// The application recognises a repeated request by a key (`{key}` in the operation).
-    Key {
-        /// For how long it recognises it, in seconds, after the first request.
-        ttl_seconds: u64,
-        /// The longest key that it takes, in bytes; longer keys are hashed to fit.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max_bytes: Option<u16>,
-    },
-    /// The record carries an id of ours, and writing it twice is writing it once.
-    ExternalId,
-    /// Whether a request took effect can be found out by reading.
-    ReadBack {
-        /// How long after a request its effect may still appear, in seconds.
-        settle_seconds: u64,
-    },
-    /// Nothing: an answer that is lost leaves a doubt that a person has to settle.
-    None,
-}
-
-/// How one object is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TargetObject {
-    /// Makes the record at the target.
-    pub create: Operation,
-    /// Changes the record that the target knows as `{id}`. Absent: `create` serves for both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub update: Option<Operation>,
-    /// Reads the record `{id}`: to learn its current version after a conflict.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read: Option<Operation>,
-}
-
-/// What the application bears, and what is borne from it. A connection may lower the rates.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Requests per second and connection; absent if the vendor names none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_per_second: Option<f64>,
-    /// Requests that may be under way at once per connection.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrent_requests: Option<u32>,
-    /// How long one request may take, in seconds, with its answer.
-    pub request_timeout_seconds: u16,
-    /// The largest answer that is read, in bytes.
-    pub response_max_bytes: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            rate_per_second: None,
-            concurrent_requests: None,
-            request_timeout_seconds: 20,
-            response_max_bytes: 4 * 1024 * 1024,
-        }
-    }
-}
-
 impl Manifest {
     /// How an object is had from the application, if it is.
     #[must_use]
     pub fn source_object(&self, object: &ObjectName) -> Option<&SourceObject> {
         self.objects.get(object).or_else(|| self.objects.get(&ObjectName::parse(ANY_OBJECT).ok()?))
-    }
-}
-
-impl Limits {
-    /// How long one request may take, with its answer.
-    #[must_use]
-    pub fn request_timeout(&self) -> Duration {
-        Duration::from_secs(u64::from(self.request_timeout_seconds))
     }
 }

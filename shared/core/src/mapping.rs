@@ -206,7 +206,7 @@ impl Program {
         serde_json::from_str(&output.to_text()).map_err(|_| self.output(expected))
     }
 
-    fn output(&self, expected: &'static str) -> MappingError {
+    pub(crate) fn output(&self, expected: &'static str) -> MappingError {
         MappingError::Output { name: self.name.clone(), expected }
     }
 }

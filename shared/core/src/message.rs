@@ -98,12 +98,32 @@ pub struct InboundEvent {
     /// how to find the records in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectName>,
+    /// Which record was deleted, where the source lists deletions; the body is what it says of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
     /// The body itself, up to [`LARGEST_INLINE_BYTES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline: Option<Box<RawValue>>,
     /// Where the body is, above that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_check: Option<ClaimCheck>,
+}
+
+/// The news that a record was deleted at its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// The record, and the place of its deletion among its versions. Nothing: the source's words cannot be
+    /// read, which becomes a visible failure.
+    pub of: Option<DeletedRecord>,
+}
+
+/// A record that was deleted at its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedRecord {
+    /// The record.
+    pub source_id: SourceId,
+    /// The place of its deletion among its versions.
+    pub version: i64,
 }
 
 /// L2 → L3, queue `source-replica`: the replica of a record has new content.
@@ -300,6 +320,7 @@ mod tests {
             sender_event_id: SenderEventId::parse("d-1").unwrap(),
             derived: false,
             object: None,
+            deletion: None,
             inline: Some(RawValue::from_string("{\"a\":1.10}".to_owned()).unwrap()),
             claim_check: None,
         };

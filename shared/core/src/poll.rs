@@ -5,6 +5,16 @@
 //! compare-and-set after a page is durable and before the next one is asked for. So a message that
 //! comes again finds either the page still to do, which does no harm twice, or the page done, and
 //! then only repeats the message for the next one.
+//!
+//! A run reads what changed, and then, where the source lists them, what was deleted. How the next
+//! page is asked for differs: after the last record (a keyset), or with what the source gave to go on
+//! with, which is kept beside the position, so that a run goes on at its page whoever reads it.
+
+mod continuation;
+mod page;
+
+pub use continuation::{BadContinuation, Continuation, LONGEST_CONTINUATION_BYTES, Mark};
+pub use page::{Manner, PageRead, Stuck};
 
 use crate::bundle::{ConnectionDefinition, PollDefinition};
 use crate::connector::Manifest;
@@ -58,13 +68,12 @@ pub struct Progress {
     /// Format version.
     #[serde(default)]
     pub v: V1,
-    /// Every record up to here is durable. Nothing: none was read yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watermark: Option<Position>,
-    /// A run that began later than the overlap behind the watermark was complete: nothing can become
-    /// visible at or before the watermark any more.
-    #[serde(default)]
-    pub settled: bool,
+    /// How far the changed records are known.
+    #[serde(flatten)]
+    pub changed: Reached,
+    /// How far the deletions are known.
+    #[serde(default, skip_serializing_if = "Reached::is_nothing")]
+    pub deleted: Reached,
     /// The run under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
@@ -74,6 +83,29 @@ pub struct Progress {
     /// Since when, and why, no run came to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<Failing>,
+}
+
+/// How far one list of an object is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reached {
+    /// Every record up to here is durable. Nothing: none was read yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Position>,
+    /// A run that began later than the overlap behind the watermark was complete: nothing can become
+    /// visible at or before the watermark any more.
+    #[serde(default)]
+    pub settled: bool,
+}
+
+/// Which list of an object is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listing {
+    /// What changed.
+    #[default]
+    Changed,
+    /// What was deleted.
+    Deleted,
 }
 
 /// A run under way.
@@ -86,13 +118,43 @@ pub struct Run {
     /// How often reading this page has failed.
     #[serde(default)]
     pub failures: u32,
-    /// The last record that this run has read; nothing: from the very beginning.
+    /// The list that it is reading.
+    #[serde(default)]
+    pub list: Listing,
+    /// Where the page begins, or, where pages follow each other in another way, where the query under
+    /// way began; nothing: at the very beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// How far the query under way has come.
+    #[serde(default, skip_serializing_if = "Query::is_new")]
+    pub query: Query,
     /// When it began.
     pub began_at: Timestamp,
     /// Until when no other run may begin.
     pub leased_until: Timestamp,
+}
+
+/// How far a query has come whose pages follow each other by what the source says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Query {
+    /// What the next page is asked for with; nothing: it is the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Continuation>,
+    /// How many records it has given.
+    #[serde(default)]
+    pub records: u32,
+    /// The highest place among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<Position>,
+    /// A page of it that must not come again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Mark>,
+}
+
+impl Query {
+    fn is_new(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A run that came to its end.
@@ -137,33 +199,27 @@ pub enum Turn {
     Over,
 }
 
-/// How a source's versions lie in time, for [`Progress::begin`] and [`Progress::page_read`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overlap(pub Option<SignedDuration>);
-
 impl Progress {
     /// What becomes of a message that asks for a run. `floor` is the moment before which records are
     /// of no concern.
     #[must_use]
-    pub fn begin(&self, run: Uuid, floor: Option<&Position>, overlap: Overlap, now: Timestamp) -> Begin {
+    pub fn begin(&self, run: Uuid, floor: Option<&Position>, manner: &Manner, now: Timestamp) -> Begin {
         match &self.run {
             Some(current) if current.id == run => return Begin::Goes(current.page),
             Some(current) if current.leased_until > now => return Begin::Busy,
             _ => {}
         }
-        let position = self.start(overlap).max(floor.cloned());
-        let run = Run { id: run, page: 1, failures: 0, position, began_at: now, leased_until: now + LEASE };
+        let run = Run {
+            id: run,
+            page: 1,
+            failures: 0,
+            list: Listing::Changed,
+            position: self.changed.start(manner).max(floor.cloned()),
+            query: Query::default(),
+            began_at: now,
+            leased_until: now + LEASE,
+        };
         Begin::Begins(Box::new(Self { run: Some(run), ..self.clone() }))
-    }
-
-    fn start(&self, Overlap(overlap): Overlap) -> Option<Position> {
-        match (&self.watermark, overlap) {
-            (Some(watermark), Some(overlap)) if !self.settled => {
-                let behind = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
-                Some(Position { version: watermark.version.saturating_sub(behind), id: None })
-            }
-            (watermark, _) => watermark.clone(),
-        }
     }
 
     /// What becomes of a message that asks for a page of a run.
@@ -174,32 +230,6 @@ impl Progress {
             Some(current) if current.id == run && current.page > page => Turn::Done(current.page),
             _ => Turn::Over,
         }
-    }
-
-    /// After the records of a page are durable. `last` is the place of its last record; `more` is
-    /// whether another page follows. A progress without a run stays as it is.
-    #[must_use]
-    pub fn page_read(&self, last: Option<Position>, more: bool, overlap: Overlap, now: Timestamp) -> Self {
-        let mut next = self.clone();
-        let Some(run) = next.run.take() else { return next };
-        if let Some(last) = &last
-            && next.watermark.as_ref().is_none_or(|watermark| last.version >= watermark.version)
-            && next.watermark.as_ref() != Some(last)
-        {
-            // The source's order decides among records of one version: ids may sort otherwise there.
-            next.watermark = Some(last.clone());
-            next.settled = false;
-        }
-        if more {
-            let page = run.page.saturating_add(1);
-            let position = last.or(run.position);
-            next.run = Some(Run { page, failures: 0, position, leased_until: now + LEASE, ..run });
-        } else {
-            next.settled = is_settled(next.watermark.as_ref(), overlap, run.began_at);
-            next.completed = Some(Completed { began_at: run.began_at, ended_at: now, pages: run.page });
-            next.failing = None;
-        }
-        next
     }
 
     /// After reading a page failed, and it is to be tried again after `pause`; whether that `counts` as
@@ -225,11 +255,21 @@ impl Progress {
     }
 }
 
-/// Whether a run that began then has seen all that can ever be at or before the watermark.
-fn is_settled(watermark: Option<&Position>, Overlap(overlap): Overlap, began_at: Timestamp) -> bool {
-    let (Some(watermark), Some(overlap)) = (watermark, overlap) else { return true };
-    let overlap = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
-    began_at.as_microsecond() > watermark.version.saturating_add(overlap)
+impl Reached {
+    fn is_nothing(&self) -> bool {
+        self.watermark.is_none()
+    }
+
+    /// Where the next run begins.
+    fn start(&self, manner: &Manner) -> Option<Position> {
+        match (&self.watermark, manner.overlap) {
+            (Some(watermark), Some(overlap)) if !self.settled => {
+                let behind = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
+                Some(Position { version: watermark.version.saturating_sub(behind), id: None })
+            }
+            (watermark, _) => watermark.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use fluxnex_cloud::objects::{ObjectError, Objects};
 use fluxnex_cloud::queue::{OutgoingMessage, QueueError, QueueUrl, Queues};
 use fluxnex_core::ids::{ConnectionId, EventId, ObjectName, SenderEventId, TenantId};
-use fluxnex_core::message::{ClaimCheck, EventSource, InboundEvent, LARGEST_INLINE_BYTES, V1};
+use fluxnex_core::message::{ClaimCheck, Deletion, EventSource, InboundEvent, LARGEST_INLINE_BYTES, V1};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{Timestamp, Unit};
 use serde_json::value::RawValue;
@@ -42,6 +42,8 @@ pub struct Accepted {
     pub derived: bool,
     /// The record type, where the body is one record.
     pub object: Option<ObjectName>,
+    /// Which record was deleted, where the source lists deletions.
+    pub deletion: Option<Deletion>,
     /// One JSON value.
     pub body: Box<RawValue>,
 }
@@ -72,7 +74,8 @@ impl Inbound {
     }
 
     async fn message(&self, accepted: Accepted) -> Result<OutgoingMessage, InboundError> {
-        let Accepted { tenant, connection, event, at, source, sender_event_id, derived, object, body } = accepted;
+        let Accepted { tenant, connection, event, at, source, sender_event_id, derived, object, deletion, body } =
+            accepted;
         let (inline, claim_check) = if body.get().len() <= LARGEST_INLINE_BYTES {
             (Some(body), None)
         } else {
@@ -92,6 +95,7 @@ impl Inbound {
             sender_event_id,
             derived,
             object,
+            deletion,
             inline,
             claim_check,
         };

@@ -39,6 +39,8 @@ pub mod wiring;
 
 pub use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 pub use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+pub use aws_lambda_events::http::HeaderValue;
+pub use aws_lambda_events::http::header::ETAG;
 pub use deadline::Deadline;
 pub use main_loop::{Failure, Invocation, run};
 pub use settings::{Settings, SettingsError, TimeScale};

@@ -26,7 +26,7 @@ pub struct AppliedConfiguration {
     pub changed: bool,
 }
 
-fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+pub(crate) fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Unreadable(format!("{what}: {error}")))
 }
 
@@ -144,8 +144,26 @@ impl Database {
         entry: Uuid,
         now: Timestamp,
     ) -> Result<AppliedConfiguration, StoreError> {
+        let applied = self.apply_bundle_over(None, bundle, manifests, actor, entry, now).await?;
+        applied.ok_or_else(|| StoreError::Unreadable("a bundle that may replace any was not applied".to_owned()))
+    }
+
+    /// As [`Database::apply_bundle`], if `expected` is the version that runs (0: none), or the bundle runs
+    /// already. Answers nothing if another version runs.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownTenant`] if the tenant was not registered.
+    pub async fn apply_bundle_over(
+        &self,
+        expected: Option<i64>,
+        bundle: &Bundle,
+        manifests: &BTreeMap<ConnectionId, Manifest>,
+        actor: &str,
+        entry: Uuid,
+        now: Timestamp,
+    ) -> Result<Option<AppliedConfiguration>, StoreError> {
         let parts = Parts::of(bundle, manifests)?;
-        self.transaction(async |transaction| parts.apply(transaction, actor, entry, now).await).await
+        self.transaction(async |transaction| parts.apply(transaction, expected, actor, entry, now).await).await
     }
 }
 
@@ -201,10 +219,11 @@ impl Parts {
     async fn apply(
         &self,
         transaction: &crate::gate::Transaction<'_>,
+        expected: Option<i64>,
         actor: &str,
         entry: Uuid,
         now: Timestamp,
-    ) -> Result<AppliedConfiguration, StoreError> {
+    ) -> Result<Option<AppliedConfiguration>, StoreError> {
         let tenant = self.tenant.as_str();
         let sql = format!(
             "SELECT t.running_version, c.content_hash,
@@ -217,7 +236,10 @@ impl Parts {
         let Some(row) = row else { return Err(StoreError::UnknownTenant(tenant.to_owned())) };
         let running: i64 = row.try_get(0)?;
         if row.try_get::<_, Option<&[u8]>>(1)? == Some(self.hash.as_slice()) {
-            return Ok(AppliedConfiguration { version: running, changed: false });
+            return Ok(Some(AppliedConfiguration { version: running, changed: false }));
+        }
+        if expected.is_some_and(|expected| expected != running) {
+            return Ok(None);
         }
         let version = row.try_get::<_, i64>(2)? + 1;
         let sql = format!(
@@ -290,6 +312,6 @@ impl Parts {
                 ],
             )
             .await?;
-        Ok(AppliedConfiguration { version, changed: true })
+        Ok(Some(AppliedConfiguration { version, changed: true }))
     }
 }

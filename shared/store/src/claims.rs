@@ -33,6 +33,8 @@ pub struct Claim {
     pub target: ConnectionId,
     /// The record type there.
     pub object: ObjectName,
+    /// The canonical record: our own id of it, the same for all revisions.
+    pub canonical_id: CanonicalId,
     /// Revision of what is sent, part of the idempotency key.
     pub revision: i32,
     /// What is to be sent, with placeholders for parents.
@@ -189,7 +191,7 @@ impl Claims<'_> {
         let keys: Vec<&str> = self.keys.iter().map(|wake| wake.ordering_key.as_str()).collect();
         let schema = self.tenant.schema();
         let sql = format!(
-            "SELECT h.n, d.delivery, d.target, d.object, d.flow, d.entity, d.revision, d.state, d.payload, d.attempts,
+            "SELECT h.n, d.delivery, d.target, d.object, d.flow, d.entity, d.canonical_id, d.revision, d.state, d.payload, d.attempts,
                     d.next_attempt_at, d.claimed_until, d.parent_names, d.blocked_on, x.target_id, x.target_version,
                     r.source_id,
                     ARRAY(SELECT p.target_id FROM unnest(d.parent_entities, d.parent_ids) WITH ORDINALITY k (entity, id, n)
@@ -308,6 +310,7 @@ fn claim(
         fence,
         target: ConnectionId::parse(row.try_get::<_, String>("target")?).map_err(unreadable)?,
         object: ObjectName::parse(row.try_get::<_, String>("object")?).map_err(unreadable)?,
+        canonical_id: CanonicalId(row.try_get("canonical_id")?),
         revision: row.try_get("revision")?,
         payload: row.try_get::<_, Option<JsonText<'_>>>("payload")?.map_or("null", |payload| payload.0).to_owned(),
         references,

@@ -23,5 +23,5 @@ pub use database::TestDatabase;
 pub use queue::{decoded, event, messages, run};
 pub use records::{ACCOUNT, INVOICE, account, invoice, notice, stamp};
 pub use setting::{ALERTS_SECRET, QUICKBOOKS_SECRET, REVENOVA_SECRET, Setting, bundle, queue};
-pub use target::{Received, Reply, Target};
+pub use target::{Issued, Received, Reply, Target};
 pub use webhook::{signed, webhook_request};

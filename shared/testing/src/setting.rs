@@ -6,6 +6,7 @@ use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
+use fluxnex_cloud::secret_source::ConnectionSecrets;
 use fluxnex_cloud::twin::{
     InMemoryControl, InMemoryObjects, InMemoryQueues, InMemorySchedules, InMemorySecrets, InMemoryWorkflows,
     ManualClock,
@@ -157,11 +158,17 @@ impl Setting {
         Arc::new(CachedSecrets::new(self.secrets.clone(), self.clock.clone()))
     }
 
+    /// The same as the engine asks for them.
+    #[must_use]
+    pub fn connection_secrets(&self) -> Arc<ConnectionSecrets> {
+        Arc::new(ConnectionSecrets::new(self.cached_secrets(), self.control.clone(), self.clock.clone()))
+    }
+
     /// An engine that reaches the target.
     #[must_use]
     pub fn engine(&self) -> Engine {
         let clock = self.clock.clone();
-        Engine::new(self.target.client(), self.cached_secrets()).with_clock(move || clock.now())
+        Engine::new(self.target.client(), self.connection_secrets()).with_clock(move || clock.now())
     }
 
     /// The queue of each connector's wakes.
@@ -186,6 +193,7 @@ impl Setting {
             sender_event_id: SenderEventId::parse(Uuid::new_v4().to_string()).unwrap(),
             derived: false,
             object: None,
+            deletion: None,
             inline: Some(RawValue::from_string(body).unwrap()),
             claim_check: None,
         }

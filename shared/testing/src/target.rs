@@ -138,13 +138,45 @@ fn is_token(request: &Received) -> bool {
     request.path == "/oauth2/v1/tokens/bearer"
 }
 
+/// A certificate for `localhost`, its key, and the authority that issued it.
+pub struct Issued {
+    /// The authority's certificate, PEM.
+    pub authority: String,
+    /// The certificate.
+    pub certificate: rcgen::Certificate,
+    /// Its key.
+    pub key: KeyPair,
+}
+
+impl Issued {
+    /// A new one.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        Self { authority: authority.pem(), certificate, key }
+    }
+
+    /// A client that trusts the authority.
+    #[must_use]
+    pub fn client(&self) -> GuardedClient {
+        let extra_ca_pem = Some(self.authority.clone().into_bytes());
+        GuardedClient::new(&ClientOptions { extra_ca_pem, ..ClientOptions::default() }).unwrap()
+    }
+}
+
+impl Default for Issued {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 fn acceptor() -> (TlsAcceptor, String) {
-    let mut params = CertificateParams::default();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &authority).unwrap();
+    let Issued { authority, certificate, key } = Issued::new();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -152,7 +184,7 @@ fn acceptor() -> (TlsAcceptor, String) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
         .unwrap();
-    (TlsAcceptor::from(Arc::new(tls)), authority.pem())
+    (TlsAcceptor::from(Arc::new(tls)), authority)
 }
 
 fn answer(state: &mut State, request: &Received) -> Reply {

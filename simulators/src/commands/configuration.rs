@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::ErpSettings;
+use super::{ErpSettings, HubspotSettings};
 
 /// `PUT /configuration`: settings of the applications. What is left out stays.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Configuration {
     pub quickbooks: QuickbooksSettings,
     /// Settings of the ERP.
     pub erp: ErpSettings,
+    /// Settings of HubSpot.
+    pub hubspot: HubspotSettings,
     /// Settings of the webhook receiver.
     pub receiver: ReceiverSettings,
 }
@@ -32,6 +34,8 @@ pub struct RevenovaSettings {
     pub access_token_seconds: Option<u64>,
     /// The most records of one page of a query, 1 to 2,000.
     pub page_size: Option<usize>,
+    /// The most requests of a day, as the header `Sforce-Limit-Info` tells them; further ones are refused.
+    pub daily_requests: Option<u64>,
     /// Where webhooks go.
     pub webhook: Option<WebhookTarget>,
 }

@@ -14,9 +14,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    Configuration, ErpChanges, ErpScenario, FaultRule, Scenario, SeedRecords, SendWebhook, SilentChanges, StoreRecord,
+    Configuration, ErpChanges, ErpScenario, FaultRule, HubspotEvents, Scenario, SeedRecords, SendWebhook,
+    SilentChanges, StoreRecord,
 };
 use crate::erp::commands as erp;
+use crate::hubspot;
 use crate::journal::App;
 use crate::revenova::commands as revenova;
 use crate::world::World;
@@ -43,6 +45,7 @@ pub fn router(world: &Arc<World>) -> Router {
         .route("/erp/scenario", post(start_erp))
         .route("/erp/changes", post(change_erp))
         .route("/erp/records", get(erp_records))
+        .route("/hubspot/events", post(send_events))
         .route("/quickbooks/records", get(quickbooks_records).post(seed_records))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(world.clone())
@@ -81,9 +84,12 @@ async fn health() -> Json<Value> {
 }
 
 async fn configure(State(world): State<Arc<World>>, Command(given): Command<Configuration>) -> Response {
-    let Configuration { revenova, quickbooks, erp, receiver } = given;
+    let Configuration { revenova, quickbooks, erp, hubspot, receiver } = given;
     let done = world.revenova.configure(revenova);
-    let done = done.and_then(|()| world.erp.configure(erp)).and_then(|()| world.receiver.configure(receiver));
+    let done = done
+        .and_then(|()| world.erp.configure(erp))
+        .and_then(|()| world.hubspot.configure(hubspot))
+        .and_then(|()| world.receiver.configure(receiver));
     if done.is_ok() {
         world.quickbooks.configure(quickbooks);
     }
@@ -141,6 +147,9 @@ async fn counts(State(world): State<Arc<World>>) -> Response {
     counts.records.extend(
         world.quickbooks.counts().into_iter().map(|(name, count)| (format!("quickbooks.{name}"), count as u64)),
     );
+    counts
+        .records
+        .extend(world.hubspot.crm.counts().into_iter().map(|(name, count)| (format!("hubspot.{name}"), count as u64)));
     Json(counts).into_response()
 }
 
@@ -157,6 +166,7 @@ async fn reset(State(world): State<Arc<World>>, Command(command): Command<Reset>
         world.revenova.reset();
         world.quickbooks.reset();
         world.erp.reset();
+        world.hubspot.reset();
         world.receiver.reset();
     }
     world.faults.clear(None);
@@ -179,6 +189,10 @@ async fn store_record(State(world): State<Arc<World>>, Command(command): Command
 
 async fn send_webhook(State(world): State<Arc<World>>, Command(command): Command<SendWebhook>) -> Response {
     answer(revenova::send_webhook(&world, command).await.map(Json).map_err(bad))
+}
+
+async fn send_events(State(world): State<Arc<World>>, Command(command): Command<HubspotEvents>) -> Response {
+    answer(hubspot::send(&world, command).await.map(Json).map_err(bad))
 }
 
 async fn start_scenario(State(world): State<Arc<World>>, Command(scenario): Command<Scenario>) -> Response {

@@ -17,6 +17,8 @@ pub struct Company {
     last_id: u64,
     customers: BTreeMap<u64, Arc<Value>>,
     invoices: BTreeMap<u64, Arc<Value>>,
+    /// What is left of deleted invoices: `{Id, status, domain, MetaData}`.
+    deleted_invoices: Vec<Arc<Value>>,
     /// Names in use, in lower case, and whose they are.
     names: HashMap<String, u64>,
     /// The first answer to each request id that had an effect.
@@ -40,6 +42,30 @@ impl Company {
 
     pub fn get(&self, entity: Entity, id: &str) -> Option<&Arc<Value>> {
         self.records(entity).get(&id.parse().ok()?)
+    }
+
+    /// What is left of records that were deleted.
+    pub fn deleted(&self, entity: Entity) -> impl Iterator<Item = &Arc<Value>> {
+        self.deleted_invoices.iter().filter(move |_| entity == Entity::Invoice)
+    }
+
+    /// Deletes the invoice that the body names by `Id` and `SyncToken`; gives what is left of it.
+    ///
+    /// # Errors
+    /// The fault that QuickBooks answers; then nothing has changed.
+    pub fn delete_invoice(&mut self, body: &Value, now: i64) -> Result<Arc<Value>, Fault> {
+        let given = body.as_object().ok_or_else(|| Fault::unparsable(""))?;
+        let id = given.get("Id").and_then(Value::as_str).ok_or_else(|| Fault::required("Id"))?;
+        let stored = self.get(Entity::Invoice, id).cloned().ok_or_else(Fault::not_found)?;
+        check_sync_token(&stored, given)?;
+        let now = Timestamp::from_microsecond(now).unwrap_or_default();
+        let now = now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        let left = Arc::new(json!({
+            "Id": id, "status": "Deleted", "domain": "QBO", "MetaData": {"LastUpdatedTime": now},
+        }));
+        self.invoices.remove(&number_of(&stored));
+        self.deleted_invoices.push(left.clone());
+        Ok(left)
     }
 
     pub fn answered(&self, request_id: &str) -> Option<Arc<Value>> {

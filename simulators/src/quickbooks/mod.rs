@@ -1,6 +1,7 @@
 //! QuickBooks Online: customers and invoices of companies. The target.
 
 mod answer;
+mod changes;
 mod company;
 mod oauth;
 mod query;
@@ -109,6 +110,7 @@ pub fn router(world: &Arc<World>) -> Router {
     let observer = Observer { world: world.clone(), application: &APPLICATION };
     let company = Router::new()
         .route("/v3/company/{realm}/query", get(rest::query).post(rest::posted_query))
+        .route("/v3/company/{realm}/cdc", get(changes::changes))
         .route("/v3/company/{realm}/{entity}", post(rest::write))
         .route("/v3/company/{realm}/{entity}/{id}", get(rest::read))
         .layer(axum::middleware::from_fn_with_state(world.clone(), rest::admit));
@@ -135,6 +137,7 @@ fn subject(_method: &Method, uri: &Uri) -> Subject {
             let entity = statement.as_deref().and_then(query::queried_entity);
             Subject { entity, statement, request_id, ..Subject::default() }
         }
+        Some("cdc") => Subject { entity: parameters.remove("entities"), ..Subject::default() },
         Some(entity) => Subject {
             entity: Some(Entity::named(entity).map_or_else(|| entity.to_owned(), |entity| entity.name().to_owned())),
             target_id: parts.next().map(str::to_owned),

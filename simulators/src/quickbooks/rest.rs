@@ -56,16 +56,18 @@ pub struct WriteParameters {
     operation: Option<String>,
 }
 
-/// `POST /v3/company/<realm>/<entity>`: create, or update by `Id` and `SyncToken`.
+/// `POST /v3/company/<realm>/<entity>`: create, or update or (`operation=delete`) delete by `Id` and
+/// `SyncToken`.
 pub async fn write(
     State(world): State<Arc<World>>,
     Path((realm, entity)): Path<(String, String)>,
     Parameters(parameters): Parameters<WriteParameters>,
     body: Bytes,
 ) -> Response {
-    let Some(entity) =
-        Entity::named(&entity).filter(|_| parameters.operation.as_deref().unwrap_or("update") == "update")
-    else {
+    let operation = parameters.operation.as_deref().unwrap_or("update");
+    // Customers are never deleted, only made inactive.
+    let supported = |entity: &Entity| operation == "update" || (operation == "delete" && *entity == Entity::Invoice);
+    let Some(entity) = Entity::named(&entity).filter(supported) else {
         return answer::unsupported().await;
     };
     let request_id = parameters.requestid.filter(|id| !id.is_empty());
@@ -76,7 +78,14 @@ pub async fn write(
     let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
         return Fault::unparsable("").response();
     };
-    match apply(&world, &realm, entity, request_id, payload) {
+    let applied = if operation == "delete" {
+        let company = world.quickbooks.company(&realm);
+        let deleted = lock(&company).delete_invoice(&payload, now_microseconds());
+        deleted.map(|left| Arc::new(answer::record(entity.name(), &left)))
+    } else {
+        apply(&world, &realm, entity, request_id, payload)
+    };
+    match applied {
         Ok(answer) => Json(answer).into_response(),
         Err(fault) => fault.response(),
     }

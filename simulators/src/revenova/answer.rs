@@ -25,7 +25,7 @@ pub fn missing(message: &str) -> Response {
 }
 
 pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
-    let allowed = if uri.path().contains("/oauth2/") { "POST" } else { "HEAD,GET" };
+    let allowed = if uri.path().contains("/oauth2/") { "POST" } else { "HEAD,GET,POST,PATCH,DELETE" };
     let message = format!("HTTP Method '{method}' not allowed. Allowed are {allowed}");
     error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", &message)
 }

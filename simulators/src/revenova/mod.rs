@@ -1,23 +1,29 @@
-//! Revenova: a transport-management system on Salesforce. The source of accounts and invoices.
+//! An organisation of Salesforce with Revenova's transport-management system: the source of accounts and invoices, and
+//! for the connector of Salesforce itself a target, too.
 
 mod answer;
+mod collections;
 pub mod commands;
 mod generate;
 mod oauth;
 mod query;
 mod records;
+mod replication;
 mod rest;
+mod rows;
 mod scenario;
 mod schema;
 mod sender;
 mod soql;
+mod write;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 
 use crate::commands::{RevenovaSettings, WebhookTarget};
 use crate::journal::App;
@@ -28,8 +34,8 @@ pub use oauth::basic;
 pub use scenario::Scenarios;
 pub use sender::Sender;
 
-/// Requests to Salesforce's REST API are small; what is larger is refused.
-const LARGEST_BODY: usize = 64 * 1024;
+/// A collection of 200 records fits; what is larger is refused.
+const LARGEST_BODY: usize = 1024 * 1024;
 
 pub static APPLICATION: Application = Application { app: App::Revenova, subject, failure: answer::failure };
 
@@ -41,6 +47,10 @@ pub struct Revenova {
     cursors: query::Cursors,
     pub scenarios: Scenarios,
     pub sender: Sender,
+    /// Held while a record is written, so that what is checked still holds when it is stored.
+    writing: Mutex<()>,
+    /// Requests of the day; the day never ends.
+    requests: AtomicU64,
 }
 
 /// The settings that are in force.
@@ -50,6 +60,7 @@ struct Settings {
     clients: Arc<Vec<crate::commands::RevenovaClient>>,
     access_token_seconds: u64,
     page_size: usize,
+    daily_requests: u64,
     webhook: Option<Arc<WebhookTarget>>,
 }
 
@@ -61,6 +72,7 @@ impl Revenova {
                 clients: Arc::default(),
                 access_token_seconds: 7_200,
                 page_size: query::LARGEST_PAGE,
+                daily_requests: 1_000_000,
                 webhook: None,
             }),
             records: records::Records::default(),
@@ -68,7 +80,20 @@ impl Revenova {
             cursors: query::Cursors::default(),
             scenarios: Scenarios::default(),
             sender,
+            writing: Mutex::default(),
+            requests: AtomicU64::default(),
         }
+    }
+
+    /// The day's requests, and the most that a day may have.
+    fn usage(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.settings().daily_requests)
+    }
+
+    /// The same with one request more.
+    fn count_request(&self) -> (u64, u64) {
+        let before = self.requests.fetch_add(1, Ordering::Relaxed);
+        (before.saturating_add(1), self.settings().daily_requests)
     }
 
     fn settings(&self) -> Settings {
@@ -95,6 +120,7 @@ impl Revenova {
         }
         settings.access_token_seconds = given.access_token_seconds.unwrap_or(settings.access_token_seconds);
         settings.page_size = given.page_size.unwrap_or(settings.page_size);
+        settings.daily_requests = given.daily_requests.unwrap_or(settings.daily_requests);
         if let Some(webhook) = given.webhook {
             settings.webhook = Some(Arc::new(webhook));
         }
@@ -106,6 +132,7 @@ impl Revenova {
         self.scenarios.forget();
         self.records.clear();
         self.cursors.clear();
+        self.requests.store(0, Ordering::Relaxed);
     }
 }
 
@@ -124,8 +151,23 @@ pub fn router(world: &Arc<World>) -> Router {
         .route("/services/data/{version}/query/{locator}", get(query::next_page))
         .route("/services/data/{version}/sobjects", get(rest::objects))
         .route("/services/data/{version}/sobjects/", get(rest::objects))
+        .route("/services/data/{version}/sobjects/{object}", post(rows::create))
+        .route("/services/data/{version}/sobjects/{object}/", post(rows::create))
         .route("/services/data/{version}/sobjects/{object}/describe", get(rest::describe))
-        .route("/services/data/{version}/sobjects/{object}/{id}", get(rest::read))
+        .route("/services/data/{version}/sobjects/{object}/describe/", get(rest::describe))
+        .route("/services/data/{version}/sobjects/{object}/deleted", get(replication::deleted))
+        .route("/services/data/{version}/sobjects/{object}/deleted/", get(replication::deleted))
+        .route("/services/data/{version}/sobjects/{object}/updated", get(replication::updated))
+        .route("/services/data/{version}/sobjects/{object}/updated/", get(replication::updated))
+        .route(
+            "/services/data/{version}/sobjects/{object}/{id}",
+            get(rest::read).patch(rows::update).delete(rows::delete),
+        )
+        .route(
+            "/services/data/{version}/sobjects/{object}/{field}/{value}",
+            get(rows::read).patch(rows::upsert).delete(rows::delete_external),
+        )
+        .merge(composite())
         .layer(axum::middleware::from_fn_with_state(world.clone(), oauth::authenticate));
     Router::new()
         .route("/services/oauth2/token", post(oauth::token))
@@ -139,6 +181,16 @@ pub fn router(world: &Arc<World>) -> Router {
         .with_state(world.clone())
 }
 
+fn composite() -> Router<Arc<World>> {
+    Router::new()
+        .route(
+            "/services/data/{version}/composite/sobjects",
+            post(collections::create).patch(collections::update).delete(collections::delete),
+        )
+        .route("/services/data/{version}/composite/sobjects/{object}", post(collections::read))
+        .route("/services/data/{version}/composite/sobjects/{object}/{field}", patch(collections::upsert))
+}
+
 fn subject(_method: &Method, uri: &Uri) -> Subject {
     let mut parts = uri.path().trim_matches('/').split('/').skip(3);
     let (resource, object, id) = (parts.next(), parts.next(), parts.next());
@@ -147,6 +199,8 @@ fn subject(_method: &Method, uri: &Uri) -> Subject {
         Some("sobjects") => {
             Subject { entity: object.map(str::to_owned), target_id: id.map(str::to_owned), ..Subject::default() }
         }
+        // `composite/sobjects/<object>`: one request about many records.
+        Some("composite") => Subject { entity: id.map(str::to_owned), ..Subject::default() },
         Some("query" | "queryAll") => {
             let entity = statement.as_deref().and_then(queried_object);
             let target_id = statement.as_deref().and_then(queried_id);

@@ -150,7 +150,21 @@ pub async fn authenticate(State(world): State<Arc<World>>, request: Request, nex
         known.then_some(token.trim())
     });
     match token {
-        Some(token) if world.revenova.tokens.is_valid(token) => next.run(request).await,
+        Some(token) if world.revenova.tokens.is_valid(token) => metered(&world, request, next).await,
         _ => answer::session_expired(),
     }
+}
+
+/// Counts the request against the day's and says so in the answer (`Sforce-Limit-Info`).
+async fn metered(world: &World, request: Request, next: Next) -> Response {
+    let (used, most) = world.revenova.count_request();
+    let mut response = if used > most {
+        answer::error(StatusCode::FORBIDDEN, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+    } else {
+        next.run(request).await
+    };
+    if let Ok(usage) = HeaderValue::try_from(format!("api-usage={}/{most}", used.min(most))) {
+        response.headers_mut().insert("sforce-limit-info", usage);
+    }
+    response
 }

@@ -142,10 +142,7 @@ fn page(world: &World, cursor: &Cursor, id: &str, from: usize, version: &str) ->
         let url = format!("/services/data/{version}/query/{id}-{next}");
         body.insert("nextRecordsUrl".to_owned(), Value::from(url));
     }
-    let mut response = Json(body).into_response();
-    let usage = axum::http::HeaderValue::from_static("api-usage=1000/1000000");
-    response.headers_mut().insert("sforce-limit-info", usage);
-    response
+    Json(body).into_response()
 }
 
 fn batch_size(headers: &HeaderMap) -> usize {

@@ -18,6 +18,9 @@ pub struct Records {
     objects: Mutex<HashMap<&'static str, BTreeMap<String, Arc<Value>>>>,
 }
 
+/// All records at one moment.
+pub struct Snapshot(HashMap<&'static str, BTreeMap<String, Arc<Value>>>);
+
 /// A record as it is after it was stored.
 pub struct Stored {
     pub object: &'static str,
@@ -50,6 +53,16 @@ impl Records {
 
     pub fn clear(&self) {
         lock(&self.objects).clear();
+    }
+
+    /// All records as they are; they are shared, not copied.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(lock(&self.objects).clone())
+    }
+
+    /// Makes the records what they were.
+    pub fn restore(&self, before: Snapshot) {
+        *lock(&self.objects) = before.0;
     }
 
     /// Puts whole records in place, as a generator made them.

@@ -35,7 +35,7 @@ pub async fn resources(Path(version): Path<String>) -> Response {
     if !known_version(&version) {
         return answer::not_found().await;
     }
-    let names = ["limits", "query", "queryAll", "sobjects"];
+    let names = ["composite", "limits", "query", "queryAll", "sobjects"];
     let resources: Map<String, Value> = names
         .map(|name| (name.to_owned(), Value::from(format!("/services/data/{version}/{name}"))))
         .into_iter()
@@ -43,11 +43,12 @@ pub async fn resources(Path(version): Path<String>) -> Response {
     Json(resources).into_response()
 }
 
-pub async fn limits(Path(version): Path<String>) -> Response {
+pub async fn limits(State(world): State<Arc<World>>, Path(version): Path<String>) -> Response {
     if !known_version(&version) {
         return answer::not_found().await;
     }
-    Json(json!({"DailyApiRequests": {"Max": 1_000_000, "Remaining": 999_000}})).into_response()
+    let (used, most) = world.revenova.usage();
+    Json(json!({"DailyApiRequests": {"Max": most, "Remaining": most.saturating_sub(used)}})).into_response()
 }
 
 pub async fn objects(Path(version): Path<String>) -> Response {

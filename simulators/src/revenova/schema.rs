@@ -16,6 +16,18 @@ pub enum FieldType {
 pub struct Field {
     pub name: &'static str,
     pub kind: FieldType,
+    pub access: Access,
+}
+
+/// What callers may do with a field besides reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: the organisation sets it.
+    ReadOnly,
+    /// Set it.
+    Writable,
+    /// Set it, and name a record by it: an external id, unique.
+    ExternalId,
 }
 
 pub struct Parent {
@@ -41,18 +53,27 @@ pub struct Object {
     pub fields: &'static [Field],
     pub parents: &'static [Parent],
     pub children: &'static [Children],
+    /// The fields that a new record must have.
+    pub required: &'static [&'static str],
     /// Whether records are stored by themselves. Lines are held by their invoice.
     pub stored: bool,
 }
 
 const fn field(name: &'static str, kind: FieldType) -> Field {
-    Field { name, kind }
+    Field { name, kind, access: Access::Writable }
 }
+
+const fn system(name: &'static str, kind: FieldType) -> Field {
+    Field { name, kind, access: Access::ReadOnly }
+}
+
+/// The field that this organisation's administrators made for ids of other systems.
+const EXTERNAL_ID: Field = Field { name: "FluxNex_Id__c", kind: Text, access: Access::ExternalId };
 
 use FieldType::{Boolean, Date, DateTime, Id, Number, Reference, Text};
 
 const ACCOUNT: &[Field] = &[
-    field("Id", Id),
+    system("Id", Id),
     field("Name", Text),
     field("AccountNumber", Text),
     field("Phone", Text),
@@ -63,14 +84,31 @@ const ACCOUNT: &[Field] = &[
     field("BillingPostalCode", Text),
     field("BillingCountryCode", Text),
     field("CurrencyIsoCode", Text),
-    field("IsDeleted", Boolean),
-    field("CreatedDate", DateTime),
-    field("LastModifiedDate", DateTime),
-    field("SystemModstamp", DateTime),
+    EXTERNAL_ID,
+    system("IsDeleted", Boolean),
+    system("CreatedDate", DateTime),
+    system("LastModifiedDate", DateTime),
+    system("SystemModstamp", DateTime),
+];
+
+const CONTACT: &[Field] = &[
+    system("Id", Id),
+    field("AccountId", Reference),
+    // Salesforce makes it of the next two.
+    system("Name", Text),
+    field("FirstName", Text),
+    field("LastName", Text),
+    field("Email", Text),
+    field("Phone", Text),
+    EXTERNAL_ID,
+    system("IsDeleted", Boolean),
+    system("CreatedDate", DateTime),
+    system("LastModifiedDate", DateTime),
+    system("SystemModstamp", DateTime),
 ];
 
 const INVOICE: &[Field] = &[
-    field("Id", Id),
+    system("Id", Id),
     field("Name", Text),
     field("rtms__Customer__c", Reference),
     field("rtms__Invoice_Date__c", Date),
@@ -80,14 +118,15 @@ const INVOICE: &[Field] = &[
     field("rtms__Load_Number__c", Text),
     field("CurrencyIsoCode", Text),
     field("rtms__Invoice_Total__c", Number),
-    field("IsDeleted", Boolean),
-    field("CreatedDate", DateTime),
-    field("LastModifiedDate", DateTime),
-    field("SystemModstamp", DateTime),
+    EXTERNAL_ID,
+    system("IsDeleted", Boolean),
+    system("CreatedDate", DateTime),
+    system("LastModifiedDate", DateTime),
+    system("SystemModstamp", DateTime),
 ];
 
 const LINE: &[Field] = &[
-    field("Id", Id),
+    system("Id", Id),
     field("rtms__Description__c", Text),
     field("rtms__Quantity__c", Number),
     field("rtms__Unit_Price__c", Number),
@@ -103,6 +142,17 @@ pub const OBJECTS: &[Object] = &[
         fields: ACCOUNT,
         parents: &[],
         children: &[],
+        required: &["Name"],
+        stored: true,
+    },
+    Object {
+        name: "Contact",
+        label: "Contact",
+        key_prefix: "003",
+        fields: CONTACT,
+        parents: &[Parent { relationship: "Account", field: "AccountId", object: "Account" }],
+        children: &[],
+        required: &["LastName"],
         stored: true,
     },
     Object {
@@ -116,6 +166,7 @@ pub const OBJECTS: &[Object] = &[
             object: "rtms__CustomerInvoiceLineItem__c",
             field: "rtms__Customer_Invoice__c",
         }],
+        required: &[],
         stored: true,
     },
     Object {
@@ -125,6 +176,7 @@ pub const OBJECTS: &[Object] = &[
         fields: LINE,
         parents: &[],
         children: &[],
+        required: &[],
         stored: false,
     },
 ];
@@ -164,7 +216,7 @@ impl Object {
         json!({
             "name": self.name, "label": self.label, "labelPlural": format!("{}s", self.label),
             "keyPrefix": self.key_prefix, "custom": self.name.ends_with("__c"), "queryable": self.stored,
-            "retrieveable": self.stored, "createable": false, "updateable": false, "deletable": false,
+            "retrieveable": self.stored, "createable": self.stored, "updateable": self.stored, "deletable": self.stored,
             "replicateable": self.stored, "fields": fields, "childRelationships": children,
             "urls": {"sobject": url, "describe": format!("{url}/describe"), "rowTemplate": format!("{url}/{{ID}}")},
         })
@@ -181,10 +233,13 @@ impl Object {
             DateTime => ("datetime", "xsd:dateTime", 0),
         };
         let parent = self.parents.iter().find(|parent| parent.field == field.name);
+        let (writable, external) = (field.access != Access::ReadOnly, field.access == Access::ExternalId);
         json!({
             "name": field.name, "label": field.name.trim_start_matches("rtms__").trim_end_matches("__c").replace('_', " "),
             "type": kind, "soapType": soap_type, "length": length, "nillable": field.kind != Id,
             "custom": field.name.ends_with("__c"), "filterable": true, "sortable": true,
+            "createable": writable, "updateable": writable, "externalId": external, "unique": external,
+            "idLookup": external || field.kind == Id,
             "relationshipName": parent.map(|parent| parent.relationship),
             "referenceTo": parent.map(|parent| vec![parent.object]).unwrap_or_default(),
         })

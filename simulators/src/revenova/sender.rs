@@ -53,6 +53,11 @@ impl Sender {
         Ok(Self { client })
     }
 
+    /// The client, for applications that sign in another way.
+    pub fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
     /// Sends one planned webhook and records every attempt. Ends with the acknowledgement,
     /// or when the deadline leaves no room for another attempt.
     pub async fn deliver(

@@ -40,7 +40,7 @@ impl Simulation {
         let server = authority.server();
         let running = start(&Options {
             host: "127.0.0.1".to_owned(),
-            ports: Ports { revenova: 0, quickbooks: 0, erp: 0, receiver: 0, control: 0 },
+            ports: Ports::default(),
             tls_certificate: server.certificate,
             tls_key: server.key,
             extra_authority: Some(authority.ca()),
@@ -69,6 +69,7 @@ impl Simulation {
                 "quickbooks": {
                     "clients": [{"client_id": "id", "client_secret": "secret", "refresh_token": "refresh", "realm_id": REALM}]},
                 "erp": {"api_token": "erp-token"},
+                "hubspot": {"clients": [{"client_id": "id", "client_secret": "secret", "refresh_token": "stays"}]},
             }))
             .await;
         assert_eq!(answer.status, 204, "{}", answer.body);
@@ -89,6 +90,10 @@ impl Simulation {
     /// A GET at the ERP. The path is the whole address behind the host, percent-encoded as it is sent.
     pub fn odata(&self, path: &str) -> RequestBuilder {
         self.client.get(self.erp(path)).bearer_auth("erp-token")
+    }
+
+    pub fn hubspot(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.running.ports.hubspot)
     }
 
     pub fn receiver(&self, path: &str) -> String {

@@ -11,6 +11,8 @@ mod control;
 mod erp;
 mod faults;
 mod harness;
+mod hubspot;
+mod published;
 mod quickbooks;
 mod quickbooks_access;
 mod receiver;

@@ -171,3 +171,34 @@ async fn queries_page_by_position() {
     let seen = simulation.get(&format!("/quickbooks/records?realm_id={REALM}&entity=customer")).await;
     assert_eq!(seen.body.as_array().unwrap().len(), 120);
 }
+
+#[tokio::test]
+async fn change_data_capture_tells_of_changes_and_of_what_was_deleted() {
+    let simulation = Simulation::start().await;
+    let access = simulation.access().await;
+    simulation.write(&access, "customer", "r-1", &customer("Acme")).await;
+    simulation.write(&access, "invoice", "r-2", &invoice("1")).await;
+    simulation.write(&access, "invoice", "r-3", &invoice("1")).await;
+    let stale = json!({"Id": "2", "SyncToken": "7"});
+    let refused = simulation.write(&access, "invoice", "r-4&operation=delete", &stale).await;
+    assert_eq!(refused.body["Fault"]["Error"][0]["code"], "5010");
+    let deleted =
+        simulation.write(&access, "invoice", "r-5&operation=delete", &json!({"Id": "2", "SyncToken": "0"})).await;
+    assert_eq!((deleted.status, &deleted.body["Invoice"]["status"]), (200, &json!("Deleted")));
+    assert_eq!(send(simulation.books(Method::GET, &access, "invoice/2")).await.status, 400);
+
+    let changes = async |since: jiff::Timestamp| {
+        let path = format!("cdc?entities=Customer,Invoice&changedSince={since}&minorversion=75");
+        send(simulation.books(Method::GET, &access, &path)).await
+    };
+    let now = jiff::Timestamp::now();
+    let answer = changes(now - jiff::SignedDuration::from_hours(1)).await;
+    let found = &answer.body["CDCResponse"][0]["QueryResponse"];
+    assert_eq!(found[0]["Customer"][0]["DisplayName"], "Acme");
+    let invoices: Vec<_> =
+        found[1]["Invoice"].as_array().unwrap().iter().map(|one| (one["Id"].clone(), one["status"].clone())).collect();
+    assert_eq!(invoices, [(json!("3"), Value::Null), (json!("2"), json!("Deleted"))]);
+    let later = changes(now + jiff::SignedDuration::from_hours(1)).await;
+    assert_eq!(later.body["CDCResponse"][0]["QueryResponse"], json!([{}, {}]));
+    assert_eq!(changes(now - jiff::SignedDuration::from_hours(31 * 24)).await.status, 400);
+}

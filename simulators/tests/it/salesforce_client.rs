@@ -1,46 +1,28 @@
-//! Salesforce's API as a published client sees it: `simple-salesforce`, unchanged.
+//! Salesforce's API as published clients see it: `simple-salesforce` and `jsforce`, unchanged.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::harness::{Simulation, authority};
+use crate::published::{node, python, run};
 
-/// The client that the test drives. The platform's tools install the same version.
-const PACKAGE: &str = "simple-salesforce==1.12.10";
-
-/// A Python that has the client: the one that is given, or one of our own.
-fn python() -> PathBuf {
-    if let Some(given) = std::env::var_os("FLUXNEX_TOOLS_PYTHON") {
-        return given.into();
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{PACKAGE}"));
-    let python = folder.join("bin/python");
-    let complete = folder.join("complete");
-    if !complete.exists() {
-        let _ = std::fs::remove_dir_all(&folder);
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", PACKAGE]));
-        std::fs::write(complete, PACKAGE).unwrap();
-    }
-    python
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed:\n{errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn simple_salesforce_queries_pages_and_reads() {
+/// An organisation with 20 accounts and 130 invoices, in pages of 50 records.
+async fn organisation() -> Simulation {
     let simulation = Simulation::start().await;
-    let configuration = json!({"revenova": {"page_size": 50, "webhook": {"url": "http://127.0.0.1:1/", "secret": ""}}});
+    let configuration = json!({"revenova": {
+        "page_size": 50, "daily_requests": 5000, "webhook": {"url": "http://127.0.0.1:1/", "secret": ""},
+    }});
     assert_eq!(simulation.put("/configuration", configuration).await.status, 204);
     let scenario = json!({"customers": 20, "invoices": 130, "poison": 0, "updates_share": 0, "deadline_seconds": 0});
     assert_eq!(simulation.post("/revenova/scenario", scenario).await.status, 202);
+    simulation
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn simple_salesforce_queries_pages_reads_and_writes() {
+    let simulation = organisation().await;
     let session = simulation.session().await;
     let url = simulation.revenova("");
 
@@ -64,7 +46,46 @@ async fn simple_salesforce_queries_pages_and_reads() {
         json!({
             "first_page": 50, "total": 130, "pages": 3, "all": 130, "iterated": 130, "lines": lines, "count": 20,
             "read_matches": true, "customer_matches": true, "later": 129, "describe": "rtms__CustomerInvoice__c",
+            "written": ["Anna Adler", "+49 30 1"], "upserted": [201, 200], "by_external_id": "Cole", "deleted": true,
+            "collection": [false, "REQUIRED_FIELD_MISSING", true], "usage": 5000,
             "malformed": "MALFORMED_QUERY", "missing": "NOT_FOUND", "expired": "INVALID_SESSION_ID",
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jsforce_logs_in_queries_pages_reads_and_writes() {
+    let simulation = organisation().await;
+    let url = simulation.revenova("");
+    let ca = authority().ca();
+    let printed = tokio::task::spawn_blocking(move || {
+        run(node("jsforce_client.cjs").args([&url, "key", "hush"]).env("NODE_EXTRA_CA_CERTS", ca))
+    })
+    .await
+    .unwrap();
+    let seen: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
+    let many = ["Max", "many@example.com"];
+    assert_eq!(
+        seen,
+        json!({
+            "instance": true,
+            "first_page": 50, "pages": 3, "total": 130, "distinct": 130, "fetched": 130, "all_fields": true,
+            "created": true, "name": "Anna Adler", "phone": "+49 30 1",
+            "upserted": [true, false, true], "upserted_name": "Bea Brooks",
+            "gone": "ENTITY_IS_DELETED", "deleted": true, "updated": true,
+            "many_created": [true, true, true, true, true],
+            "many_upserted": [false, false, "INVALID_FIELD", false, false, true],
+            "rolled_back": [false, false, false, false, false, false],
+            "many_updated": true,
+            // The record that was refused above kept its name.
+            "many_read": [many, many, [null, "many@example.com"], many, many],
+            "many_deleted": [true, true], "left": 3,
+            "refusals": {
+                "malformed": "MALFORMED_QUERY", "no_name": "REQUIRED_FIELD_MISSING", "unknown_field": "INVALID_FIELD",
+                "read_only": "INVALID_FIELD_FOR_INSERT_UPDATE", "duplicate": "DUPLICATE_VALUE",
+                "reference": "INVALID_CROSS_REFERENCE_KEY", "session": "INVALID_SESSION_ID",
+            },
+            "usage": [true, 5000],
         })
     );
 }

@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use fluxnex_core::bundle::inline;
 use fluxnex_simulators::commands::{
-    Configuration, ErpSettings, Ports, QuickbooksClient, QuickbooksSettings, ReceiverSettings, RevenovaClient,
-    RevenovaSettings, WebhookTarget,
+    Configuration, ErpSettings, HubspotSettings, Ports, QuickbooksClient, QuickbooksSettings, ReceiverSettings,
+    RevenovaClient, RevenovaSettings, WebhookTarget,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -192,6 +192,7 @@ fn configuration(job: &Job<'_>, tenant: &str, webhook_source: &str) -> Configura
             ..RevenovaSettings::default()
         },
         quickbooks: QuickbooksSettings { clients: Some(vec![quickbooks]), ..QuickbooksSettings::default() },
+        hubspot: HubspotSettings::default(),
         erp: ErpSettings {
             api_token: Some(credentials.api_token.clone()),
             largest_page_size: Some(job.page_size),
@@ -231,7 +232,7 @@ mod tests {
         let yaml = "tenant: acme\nconnections:\n  one:\n    connector: webhook\n    settings: {url: \"${RECEIVER_URL}\"}\n\
                     flows:\n  a:\n    to_entity: {file: mappings/a.jq}\n";
         fs::write(folder.join("fluxnex.yaml"), yaml).unwrap();
-        let ports = Ports { revenova: 1, quickbooks: 2, erp: 3, receiver: 4, control: 5 };
+        let ports = Ports { revenova: 1, quickbooks: 2, erp: 3, receiver: 4, control: 5, ..Ports::default() };
         let document =
             bundle_document(&folder.join("fluxnex.yaml"), &variables(&ports, Timestamp::UNIX_EPOCH)).unwrap();
         fs::remove_dir_all(&folder).unwrap();

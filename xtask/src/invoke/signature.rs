@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use fluxnex_core::signature::{
-    ActiveSecrets, Encoding, SignatureScheme, SignedText, WebhookSettings, sign_standard_webhook,
+    ActiveSecrets, Encoding, SignatureScheme, SignedPlace, SignedRequest, WebhookSettings, sign_standard_webhook,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -53,11 +53,14 @@ fn sign(event: &Value, scheme: &SignatureScheme, secrets: &ActiveSecrets) -> Res
     match scheme {
         SignatureScheme::HmacSha256 { prefix, encoding, signed, timestamp_header, .. } => {
             let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
-            if let SignedText::TimestampAndBody { separator } = signed {
-                mac.update(header(event, timestamp_header.as_deref().unwrap_or_default())?.as_bytes());
-                mac.update(separator.as_bytes());
+            let timestamp = match signed.has(SignedPlace::Timestamp) {
+                true => header(event, timestamp_header.as_deref().unwrap_or_default())?,
+                false => "",
+            };
+            let url = url(event);
+            for piece in signed.fill(&SignedRequest { method: "POST", url: &url, body: &body }, timestamp) {
+                mac.update(&piece);
             }
-            mac.update(&body);
             let tag = mac.finalize().into_bytes();
             let tag = match encoding {
                 Encoding::Hex => hex::encode(tag),
@@ -72,6 +75,14 @@ fn sign(event: &Value, scheme: &SignatureScheme, secrets: &ActiveSecrets) -> Res
         }
         SignatureScheme::Token { prefix, .. } => Ok(format!("{prefix}{secret}")),
     }
+}
+
+/// The URL that the event says was called, as `ingest` takes it from there.
+fn url(event: &Value) -> String {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let query = text("/rawQueryString");
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("https://{}{}{mark}{query}", text("/requestContext/domainName"), text("/rawPath"))
 }
 
 fn body(event: &Value) -> Result<Vec<u8>> {
@@ -108,8 +119,9 @@ mod tests {
         let signature = sign(&event, &scheme, &secrets()).unwrap();
         event["headers"][name] = signature.into();
         let header = |name: &str| event["headers"][name].as_str();
-        verify(&scheme, &secrets(), header, &body(&event).unwrap(), Timestamp::from_second(1_795_176_000).unwrap())
-            .is_ok()
+        let (body, url) = (body(&event).unwrap(), url(&event));
+        let request = SignedRequest { method: "POST", url: &url, body: &body };
+        verify(&scheme, &secrets(), header, &request, Timestamp::from_second(1_795_176_000).unwrap()).is_ok()
     }
 
     #[test]
@@ -121,6 +133,7 @@ mod tests {
         let event = json!({ "headers": { "x-time": "1795176000" }, "body": "{\"a\":1}" });
         assert!(is_believed(hmac("hex", "{timestamp}.{body}"), event.clone(), "x-sig"));
         assert!(is_believed(hmac("base64", "{body}"), event.clone(), "x-sig"));
+        assert!(is_believed(hmac("base64", "{method}{url}{body}{timestamp}"), event.clone(), "x-sig"));
         let encoded = json!({ "headers": { "x-time": "1795176000" }, "body": "eyJhIjoxfQ==", "isBase64Encoded": true });
         assert!(is_believed(hmac("hex", "{timestamp}.{body}"), encoded, "x-sig"));
         let token = json!({ "scheme": "token", "header": "Authorization", "prefix": "Bearer ", "secret": "webhook" });

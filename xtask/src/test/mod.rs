@@ -4,6 +4,7 @@
 //! `N passed, N failed`, over the tests of all runners.
 
 mod counts;
+mod onboarding;
 mod templates;
 
 use std::path::{Path, PathBuf};
@@ -97,6 +98,7 @@ pub async fn test(layout: &Layout, progress: &Progress) -> Result<bool> {
             main_job.and_then(|outcome| if outcome.ok { Ok(()) } else { Err(anyhow!("it does not reconcile")) });
         results.one(name, main_job);
     }
+    each(&mut results, "onboarding", onboarding::check(layout, progress).await);
     // They leave records behind, which the main job would find.
     sample_events(layout, progress, &mut results).await;
     finish(layout, results, progress).await
@@ -228,6 +230,7 @@ async fn environment(
     let state = StateFile::open(layout);
     let certificates = certificates::ensure(layout)?;
     let tools = tools::install(layout, prerequisites, progress).await?;
+    let published = tools::published(layout, progress).await?;
     let state = state.get();
     let (database, emulator) =
         state.database.as_ref().zip(state.emulator.as_ref()).context("the platform is not up")?;
@@ -239,6 +242,7 @@ async fn environment(
         ("FLUXNEX_TEST_CA".to_owned(), path(certificates.authority.clone())),
         ("FLUXNEX_TEST_AWS_ENDPOINT".to_owned(), emulator.endpoint()),
         ("FLUXNEX_TOOLS_PYTHON".to_owned(), path(tools.python)),
+        ("FLUXNEX_TOOLS_NODE_MODULES".to_owned(), path(published)),
         // What tests write goes with the platform.
         ("TMPDIR".to_owned(), path(scratch)),
     ])

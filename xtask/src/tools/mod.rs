@@ -51,6 +51,11 @@ pub async fn install(layout: &Layout, prerequisites: &Prerequisites, progress: &
     Ok(Tools { python: python.join("bin/python"), postgres })
 }
 
+/// The `node_modules` of the published programs that the tests run, installed if need be.
+pub async fn published(layout: &Layout, progress: &Progress) -> Result<PathBuf> {
+    node::published(&Cache::open()?, layout, progress).await
+}
+
 /// AWS's SAM command line, installed if need be. Only what runs single functions needs it.
 pub async fn sam(layout: &Layout, progress: &Progress) -> Result<Sam> {
     let prerequisites = prerequisites::python_alone().await?;

@@ -1,11 +1,15 @@
-//! The CDK application's packages, as its lock file names them.
+//! Node's packages, as lock files name them: the CDK application's, and the published programs of the tests.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 use uuid::Uuid;
 
+use super::Cache;
 use crate::{command::Tool, layout::Layout, progress::Progress};
 
 /// npm, as it is found on the path.
@@ -33,6 +37,41 @@ pub async fn modules(layout: &Layout, progress: &Progress) -> Result<()> {
     let result =
         result.and_then(|()| fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display())));
     step.finish(result)
+}
+
+/// The published programs that the tests run (see `simulators/published/`), in the tool cache: their `node_modules`.
+pub async fn published(cache: &Cache, layout: &Layout, progress: &Progress) -> Result<PathBuf> {
+    let source = layout.root().join("simulators/published");
+    let Some(wanted) = fingerprint(&source) else {
+        bail!("{} has no package-lock.json: the clone is incomplete", source.display());
+    };
+    let place = cache.place("published", &wanted);
+    let modules = place.join("node_modules");
+    if place.exists() {
+        return Ok(modules);
+    }
+    let _lock = cache.lock("published").await?;
+    if place.exists() {
+        return Ok(modules);
+    }
+    let step = progress.start("installing the published programs of the tests");
+    let result = async {
+        let aside = cache.aside("published")?;
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(source.join(file), aside.join(file)).with_context(|| format!("cannot copy {file}"))?;
+        }
+        let mut install = Command::new(NPM);
+        // None of them needs its install script: they would build native code, which no test uses.
+        install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&aside);
+        let log = layout.log("install-published");
+        let advice = "check that `npm view @sap/cds version` works here (network, proxy, registry), then try again";
+        let what = "installing the published programs of the tests with npm";
+        Tool { what, log: &log, advice, output: None }.run(install, &step).await?;
+        fs::rename(&aside, &place).with_context(|| format!("cannot rename {}", aside.display()))
+    };
+    let result = result.await;
+    step.finish(result)?;
+    Ok(modules)
 }
 
 fn fingerprint(folder: &Path) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Every version of a tool that we install, in one place; and how versions are compared.
 
-/// The emulator of AWS, and the published Salesforce client that the simulators are tested with.
-pub const PYTHON_PACKAGES: [&str; 2] = ["ministack==1.5.33", "simple-salesforce==1.12.10"];
+/// The emulator of AWS, and published clients that the tests run (those of Node are in `simulators/published/`).
+pub const PYTHON_PACKAGES: [&str; 3] = ["ministack==1.5.33", "simple-salesforce==1.12.10", "standardwebhooks==1.1.0"];
 /// AWS's SAM command line, which carries the Lambda Runtime Interface Emulator. It and the emulator of AWS need
 /// different versions of the same packages.
 pub const SAM_PACKAGES: [&str; 1] = ["aws-sam-cli==1.170.0"];

@@ -1,11 +1,14 @@
 //! The applications outside: `crm` knows the source's records, `books` and `partner` take them, `alerts` hears
 //! of failures. Each has faults before and after its effect, and may be away for a while.
 
+mod access;
 mod accounting;
 mod receivers;
 mod source;
 #[cfg(test)]
 mod tests;
+
+pub use access::Access;
 
 use super::scenario::{MARK, content_of};
 use crate::queues::{Choices as _, Seeded};
@@ -114,6 +117,8 @@ pub struct Applications {
     pub left_out: BTreeSet<usize>,
     /// A bug that is planted: the keys of requests are of no use.
     pub ignores_keys: bool,
+    /// The accounting application's tokens, where they end; elsewhere every token is good.
+    pub access: Option<Access>,
 }
 
 type Answered = (u16, Value);
@@ -186,6 +191,7 @@ impl Applications {
             faults: 0,
             left_out: BTreeSet::new(),
             ignores_keys: false,
+            access: None,
         }
     }
 
@@ -197,6 +203,9 @@ impl Applications {
     /// Somebody died, who may have been the only one to know that it was asked to wait.
     pub fn somebody_died(&mut self) {
         self.throttled.clear();
+        if let Some(access) = &mut self.access {
+            access.deaths += 1;
+        }
     }
 
     /// Answers a request, and says in words what happened.
@@ -207,8 +216,12 @@ impl Applications {
         let what = format!("{} {}{}", request.method, call.host, call.path);
         let answered = match fault {
             Some(fault) if !fault.has_effect() => None,
-            _ => Some(self.handle(&call)),
+            _ => Some(self.handle(&call, now)),
         };
+        let is_lost = matches!(fault, Some(Fault::UnavailableAfterEffect | Fault::LostAfterEffect));
+        if let Some(access) = self.access.as_mut().filter(|_| is_lost && call.is_for_token()) {
+            access.answer_lost(&call.tenant);
+        }
         let told = match (&fault, &answered) {
             (None, Some((status, body))) => format!("{what} -> {status} {}", short(body)),
             (Some(fault), _) => format!("{what} -> {fault:?}"),
@@ -261,23 +274,28 @@ impl Applications {
         fault.filter(|_| !self.left_out.contains(&self.faults))
     }
 
-    fn handle(&mut self, call: &Call<'_>) -> Answered {
+    fn handle(&mut self, call: &Call<'_>, now: Timestamp) -> Answered {
         let token = call.header("authorization");
         if token.contains("-access-") && !token.ends_with(&format!("-access-{}", call.tenant)) {
             self.problems.push(format!("isolation: {} of {} was called with another's token", call.host, call.tenant));
         }
         if call.is_for_token() {
-            return self.token(call);
+            return self.token(call, now);
         }
         match call.host.as_str() {
             "crm" => self.source(call),
-            "books" => self.accounting(call),
+            "books" => self.refused(call, now).unwrap_or_else(|| self.accounting(call)),
             "partner" => self.partner(call),
             _ => self.alerts(call),
         }
     }
 
-    fn token(&mut self, call: &Call<'_>) -> Answered {
+    fn token(&mut self, call: &Call<'_>, now: Timestamp) -> Answered {
+        if call.path.ends_with("/bearer")
+            && let Some(answered) = self.renewed(call, now)
+        {
+            return answered;
+        }
         let token = format!("{MARK}-access-{}", call.tenant);
         let mut answer = json!({"access_token": token, "token_type": "Bearer", "expires_in": 3600});
         // The old refresh token stays good for a day at Intuit: a rotation that was not stored does no harm.

@@ -30,6 +30,7 @@ pub(super) fn scenario(seed: u64, recipe: Option<&Recipe>) -> Scenario {
         batch_size: recipe.batch_size,
         faults: recipe.faults,
         is_calm: recipe.calm,
+        access_tokens: recipe.access_token_seconds.map(|seconds| Duration::from_secs(seconds as u64)),
         ..Scenario::default()
     };
     let mut drawing = Drawing { recipe, choices, scenario, last: Duration::ZERO };

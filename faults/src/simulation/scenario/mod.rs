@@ -133,6 +133,8 @@ pub struct Scenario {
     pub faults: Option<usize>,
     /// Nothing goes wrong: no crash, no fault, queues without quirks.
     pub is_calm: bool,
+    /// The accounting target's access tokens end after so long, if the recipe says so.
+    pub access_tokens: Option<Duration>,
 }
 
 /// Whether a text holds a secret.

@@ -164,6 +164,9 @@ pub struct Recipe {
     /// Messages of a batch at most; what the seed says, if this is missing.
     #[serde(default)]
     pub batch_size: Option<usize>,
+    /// The accounting target's access tokens are good for so long, and its refresh tokens rotate.
+    #[serde(default)]
+    pub access_token_seconds: Option<usize>,
     /// Faults of applications at most, every second request until then; what the seed says, if this is missing.
     #[serde(default)]
     pub faults: Option<usize>,
@@ -199,6 +202,7 @@ const RECIPES: &[(&str, &str)] = recipes![
     "poisoned",
     "restart",
     "returning-content",
+    "tokens",
     "troubled-target",
     "webhook-and-poll",
     "webhook-storm",

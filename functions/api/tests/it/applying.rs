@@ -45,7 +45,7 @@ async fn a_bundle_runs_and_its_webhooks_are_published() {
     let settings: WebhookSettings = serde_json::from_value(body).unwrap();
     assert_eq!((version, settings.secret_name), (1, format!("fluxnex/local/connections/{tenant}/revenova")));
     assert!(!settings.paused && settings.body_max_bytes > 0);
-    assert_eq!(published(&stage, "quickbooks").await, None, "it takes no webhooks");
+    assert_eq!(published(&stage, "alerts").await, None, "it takes no webhooks");
     let log = format!("SELECT actor || ' ' || action FROM fluxnex_master.audit_log WHERE tenant = '{tenant}'");
     assert_eq!(stage.setting.texts(&log).await, ["arn:aws:iam::000000000000:user/ops bundle.apply"]);
 }

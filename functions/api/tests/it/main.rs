@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends at the first difference")]
 
 mod applying;
+mod consent;
+mod editing;
+mod pausing;
 mod polls;
 mod refusing;
+mod secrets;
 mod support;
+mod testing;

@@ -76,6 +76,9 @@ impl Stage {
             clock: setting.clock.clone(),
             migrate: "fluxnex-local-migrate".to_owned(),
             profile: "local".to_owned(),
+            secrets: setting.secrets.clone(),
+            source: setting.connection_secrets(),
+            client: setting.target.client(),
         };
         Self { setting, functions, api }
     }
@@ -88,7 +91,50 @@ impl Stage {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.request(&format!("GET {path}"), json!({}), None).await
+        self.request(&format!("GET {path}"), json!({}), json!({}), None).await
+    }
+
+    /// Calls a route of one connection of the tenant.
+    pub(crate) async fn call(&self, method: &str, connection: &str, what: &str, body: Option<Value>) -> Answer {
+        let body = body.map(|body| body.to_string());
+        self.call_text(method, self.setting.tenant.as_str(), connection, what, body.as_deref()).await
+    }
+
+    pub(crate) async fn call_text(
+        &self,
+        method: &str,
+        tenant: &str,
+        connection: &str,
+        what: &str,
+        body: Option<&str>,
+    ) -> Answer {
+        let route = format!("{method} /v1/tenants/{{tenant}}/connections/{{connection}}/{what}");
+        self.request(&route, json!({ "tenant": tenant, "connection": connection }), json!({}), body).await
+    }
+
+    /// The tenant runs the example bundle, whose connections are at the target.
+    pub(crate) async fn applied() -> Self {
+        let stage = Self::new().await;
+        let mut bundle = stage.bundle();
+        let text = bundle.to_string().replace("https://localhost:1", &stage.setting.target.url);
+        bundle = serde_json::from_str(&text).unwrap();
+        let answer = stage.put(&bundle).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        stage
+    }
+
+    /// The name of a connection's secret.
+    pub(crate) fn secret(&self, connection: &str) -> String {
+        format!("fluxnex/local/connections/{}/{connection}", self.setting.tenant)
+    }
+
+    /// What the audit log says of the tenant, in order.
+    pub(crate) async fn log(&self) -> Vec<String> {
+        let tenant = &self.setting.tenant;
+        let log = format!(
+            "SELECT action || ' ' || detail FROM fluxnex_master.audit_log WHERE tenant = '{tenant}' ORDER BY entry"
+        );
+        self.setting.texts(&log).await
     }
 
     pub(crate) async fn put(&self, bundle: &Value) -> Answer {
@@ -96,14 +142,27 @@ impl Stage {
     }
 
     pub(crate) async fn put_text(&self, tenant: &str, body: &str) -> Answer {
-        self.request("PUT /v1/tenants/{tenant}/bundle", json!({ "tenant": tenant }), Some(body)).await
+        self.put_if(tenant, body, json!({})).await
     }
 
-    async fn request(&self, route: &str, parameters: Value, body: Option<&str>) -> Answer {
+    /// With headers: the conditions of an apply.
+    pub(crate) async fn put_if(&self, tenant: &str, body: &str, headers: Value) -> Answer {
+        self.request("PUT /v1/tenants/{tenant}/bundle", json!({ "tenant": tenant }), headers, Some(body)).await
+    }
+
+    pub(crate) async fn get_bundle(&self, tenant: &str) -> Answer {
+        self.request("GET /v1/tenants/{tenant}/bundle", json!({ "tenant": tenant }), json!({}), None).await
+    }
+
+    pub(crate) async fn get_connector(&self, name: &str) -> Answer {
+        self.request("GET /v1/connectors/{connector}", json!({ "connector": name }), json!({}), None).await
+    }
+
+    async fn request(&self, route: &str, parameters: Value, headers: Value, body: Option<&str>) -> Answer {
         let request = json!({
             "version": "2.0",
             "routeKey": route,
-            "rawPath": "/", "rawQueryString": "", "headers": {},
+            "rawPath": "/", "rawQueryString": "", "headers": headers,
             "pathParameters": parameters,
             "requestContext": {
                 "http": {"method": "PUT", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.1", "userAgent": "x"},
@@ -128,6 +187,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// It is a problem of that type, which says this somewhere.
+    pub(crate) fn assert_problem(&self, status: i64, kind: &str, says: &str) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!((&self.body["type"], &self.body["requestId"]), (&json!(kind), &json!("request-7")));
+        assert!(self.body.to_string().contains(says), "{says} is not in {}", self.body);
+    }
+
     /// It is a problem that names the place, and the request.
     pub(crate) fn assert_invalid(&self, place: &str) {
         assert_eq!(self.status, 422, "{}", self.body);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first difference")]
 
 mod accepted;
+mod addressed;
 mod outages;
 mod refused;
 mod support;

@@ -11,7 +11,7 @@ async fn records_that_cannot_be_queued_leave_the_watermark_where_it_was() {
     stage.page(&[("a", 1), ("b", 2)], true);
     stage.queues.set_silent(&queue("inbound-gateway"), true);
     assert!(!stage.run(&tick).await, "the message comes back");
-    assert_eq!(stage.progress().await.watermark, None);
+    assert_eq!(stage.progress().await.changed.watermark, None);
     stage.queues.set_silent(&queue("inbound-gateway"), false);
     stage.page(&[("a", 1), ("b", 2)], true);
     stage.page(&[("c", 3)], false);

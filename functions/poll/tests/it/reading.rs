@@ -23,10 +23,10 @@ async fn every_page_is_durable_before_the_watermark_moves_and_the_next_begins_af
     assert!(events.iter().all(|event| event.source == EventSource::Poll && event.derived));
     assert!(events.iter().all(|event| event.object.as_ref().unwrap().as_str() == "Things"));
     let progress = stage.progress().await;
-    assert_eq!(progress.watermark.unwrap().id.unwrap().as_str(), "e");
+    assert_eq!(progress.changed.watermark.unwrap().id.unwrap().as_str(), "e");
     assert!(
         progress.run.is_none()
-            && progress.settled
+            && progress.changed.settled
             && progress.completed.is_some_and(|run| run.pages == 3 && run.ended_at == stage.now())
     );
 }

@@ -4,6 +4,7 @@ use fluxnex_cloud::cached_secrets::CachedSecrets;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::{Control, Facet};
 use fluxnex_cloud::queue::OutgoingMessage;
+use fluxnex_cloud::secret_source::ConnectionSecrets;
 use fluxnex_cloud::twin::{InMemoryControl, InMemoryObjects, InMemoryQueues, InMemorySecrets, ManualClock};
 use fluxnex_connect::Engine;
 use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
@@ -68,6 +69,7 @@ impl Stage {
         let objects = Arc::new(InMemoryObjects::default());
         let source = Target::start().await;
         let secrets = Arc::new(CachedSecrets::new(Arc::new(InMemorySecrets::default()), clock.clone()));
+        let secrets = Arc::new(ConnectionSecrets::new(secrets, control.clone(), clock.clone()));
         let inbound =
             Inbound { objects: objects.clone(), queues: queues.clone(), inbound_gateway: queue("inbound-gateway") };
         let stage = Poll::new(

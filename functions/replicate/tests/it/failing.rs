@@ -3,7 +3,7 @@
 use crate::support::Stage;
 use fluxnex_cloud::queue::OutgoingMessage;
 use fluxnex_core::ids::TenantId;
-use fluxnex_core::message::{ClaimCheck, Notification, NotificationKind};
+use fluxnex_core::message::{ClaimCheck, Deletion, Notification, NotificationKind};
 use fluxnex_testing::{ACCOUNT, account, decoded, messages, notice, queue};
 use serde_json::json;
 
@@ -99,4 +99,15 @@ async fn a_silent_control_table_brings_the_batch_back_before_anything_is_written
     stage.setting.control.set_silent(false);
     assert!(stage.events(&events).await.is_empty());
     assert_eq!(stage.changed().len(), 1);
+}
+
+#[tokio::test]
+async fn a_deletion_that_cannot_be_read_fails_visibly_and_is_no_live_record() {
+    let stage = Stage::new().await;
+    let mut event = stage.setting.inbound(account("001A", "Ada", 1).to_string());
+    event.object = Some(ACCOUNT.parse().unwrap());
+    event.deletion = Some(Deletion { of: None });
+    assert!(stage.events(&[event]).await.is_empty());
+    assert_eq!(stage.states().await, ["failed: what the source's list of deletions says cannot be read"]);
+    assert!(stage.changed().is_empty());
 }

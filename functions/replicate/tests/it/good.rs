@@ -3,7 +3,7 @@
 use crate::support::Stage;
 use fluxnex_cloud::control::Control;
 use fluxnex_cloud::objects::Objects;
-use fluxnex_core::message::ClaimCheck;
+use fluxnex_core::message::{ClaimCheck, DeletedRecord, Deletion};
 use fluxnex_testing::{ACCOUNT, INVOICE, account, invoice, notice};
 
 #[tokio::test]
@@ -85,4 +85,32 @@ async fn a_large_payload_is_read_from_the_bucket() {
     stage.setting.objects.put("payloads/1.json", body.into_bytes(), "application/json").await.unwrap();
     assert!(stage.events(&[event]).await.is_empty());
     assert_eq!(stage.changed()[0].source_id.as_str(), "001A");
+}
+
+#[tokio::test]
+async fn a_deletion_that_the_source_lists_deletes_the_record_and_an_older_one_does_not() {
+    let stage = Stage::new().await;
+    let live = stage.setting.inbound(notice(ACCOUNT, &account("001A", "Ada", 5)));
+    assert!(stage.events(&[live]).await.is_empty());
+    let version_of = |number: u32| {
+        let stamp = account("001A", "Ada", number)["SystemModstamp"].as_str().unwrap().to_owned();
+        stamp.parse::<jiff::Timestamp>().unwrap().as_microsecond()
+    };
+    let deleted = |number: u32, body: &str| {
+        let mut event = stage.setting.inbound(body.to_owned());
+        event.object = Some(ACCOUNT.parse().unwrap());
+        event.derived = true;
+        let record = DeletedRecord { source_id: "001A".parse().unwrap(), version: version_of(number) };
+        event.deletion = Some(Deletion { of: Some(record) });
+        event
+    };
+    let is_deleted = async || stage.setting.texts("SELECT deleted::text FROM {schema}.source_records").await;
+    // Of an earlier state than the one that is known: the record came back since.
+    assert!(stage.events(&[deleted(4, r#"{"id": "001A"}"#)]).await.is_empty());
+    assert_eq!(is_deleted().await, ["false"]);
+    let (once, twice) = (deleted(6, r#"{"id": "001A"}"#), deleted(6, r#"{"id": "001A"}"#));
+    assert!(stage.events(&[once, twice]).await.is_empty());
+    assert_eq!(is_deleted().await, ["true"]);
+    let states = stage.states().await;
+    assert_eq!(states[1..], ["stale", "changed", "unchanged"], "{states:?}");
 }

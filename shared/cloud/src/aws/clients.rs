@@ -10,6 +10,7 @@ use crate::functions::Functions;
 use crate::objects::Objects;
 use crate::queue::Queues;
 use crate::schedules::Schedules;
+use crate::secret_store::SecretStore;
 use crate::secrets::Secrets;
 use crate::workflow::Workflows;
 use aws_config::retry::RetryConfig;
@@ -80,6 +81,12 @@ impl Clients {
     /// Secrets Manager, without memory: wrap it in [`crate::cached_secrets::CachedSecrets`].
     #[must_use]
     pub fn secrets(&self) -> Arc<dyn Secrets> {
+        Arc::new(SecretsManager::new(self.secrets_manager().clone()))
+    }
+
+    /// Secrets Manager for whoever makes and ends secrets.
+    #[must_use]
+    pub fn secret_store(&self) -> Arc<dyn SecretStore> {
         Arc::new(SecretsManager::new(self.secrets_manager().clone()))
     }
 

@@ -5,6 +5,7 @@
 //! | webhook settings | `connection#<tenant>#<connection>` | `webhook` | `version`, `document` (JSON text; absent once withdrawn) |
 //! | poll settings | `connection#<tenant>#<connection>` | `polls` | `version`, `document` (the same) |
 //! | progress of a poll | `poll#<tenant>#<connection>` | object | `revision` (1, then one more each time), `progress` (JSON text) |
+//! | lease | `lease#<name>` | `lease` | `holder`, `held_until` (milliseconds since 1970; 0 once released), `expires_at` (seconds; while it is held: the table forgets it an hour after its end) |
 //! | busy marker | `busy#<shard>` | tenant | `busy_until` (milliseconds since 1970; also its revision) |
 //!
 //! Markers are listed by a Query of each shard; the shards keep them off one partition and apart from
@@ -16,14 +17,18 @@ use crate::control::{
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::HashMap;
+use uuid::Uuid;
 
 /// Partitions that the busy markers are spread over. Markers of another number would not be found.
 const BUSY_SHARDS: u32 = 8;
+/// How long after its end a lease is forgotten, in seconds: more than clocks differ.
+const LEASE_REMEMBERED_SECONDS: i64 = 3_600;
 /// The code of a write whose condition did not hold.
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
@@ -73,6 +78,16 @@ impl DynamoControl {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let answer = request.key("pk", text(pk)).key("sk", text(sk)).send().await;
         Ok(answer.map_err(|error| failed(Failure::of(error)))?.item)
+    }
+
+    fn lease(&self, name: &str, holder: Uuid, until_millisecond: i64) -> PutItemFluentBuilder {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", text(format!("lease#{name}")))
+            .item("sk", text("lease"))
+            .item("holder", text(holder.to_string()))
+            .item("held_until", number(until_millisecond))
     }
 
     async fn busy_of_shard(&self, shard: u32) -> Result<Vec<BusyTenant>, ControlError> {
@@ -197,6 +212,35 @@ impl Control for DynamoControl {
             .key("sk", text(tenant.as_str()))
             .condition_expression("busy_until = :revision")
             .expression_attribute_values(":revision", number(revision.0));
+        holds(request.send().await.map(drop).map_err(Failure::of))
+    }
+
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, ControlError> {
+        // Its own holder may take it: a first attempt whose answer got lost is repeated.
+        let forgotten = until.as_second().saturating_add(LEASE_REMEMBERED_SECONDS);
+        let request = self
+            .lease(name, holder, ceil_millisecond(until))
+            .item("expires_at", number(forgotten))
+            .condition_expression("attribute_not_exists(pk) OR held_until <= :now OR holder = :holder")
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .expression_attribute_values(":holder", text(holder.to_string()));
+        holds(request.send().await.map(drop).map_err(Failure::of))
+    }
+
+    async fn release_lease(&self, name: &str, holder: Uuid) -> Result<bool, ControlError> {
+        // Replaced and not deleted, so that whoever takes leases needs no permission to delete. There is one for each
+        // connection that has tokens; it stays.
+        let request = self
+            .lease(name, holder, 0)
+            .condition_expression("holder = :holder AND held_until <> :released")
+            .expression_attribute_values(":holder", text(holder.to_string()))
+            .expression_attribute_values(":released", number(0));
         holds(request.send().await.map(drop).map_err(Failure::of))
     }
 }

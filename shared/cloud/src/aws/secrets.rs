@@ -1,6 +1,7 @@
 //! Secrets on Secrets Manager.
 
 use super::error::{Failure, Kind};
+use crate::secret_store::{RECOVERY_DAYS, SecretStore, Stored};
 use crate::secrets::{SecretError, SecretValue, Secrets};
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
@@ -42,5 +43,50 @@ impl Secrets for SecretsManager {
         let text = value.to_json().to_string();
         let answer = self.client.put_secret_value().secret_id(name).secret_string(text).send().await;
         answer.map(drop).map_err(|error| failed(name, Failure::of(error)))
+    }
+}
+
+#[async_trait]
+impl SecretStore for SecretsManager {
+    async fn store(&self, name: &str, value: &SecretValue) -> Result<Stored, SecretError> {
+        match self.put(name, value).await {
+            Err(SecretError::NotFound { .. }) => {}
+            stored => return stored.map(|()| Stored::Replaced),
+        }
+        // It is not there, or it was ended.
+        if self.restore(name).await? {
+            return self.put(name, value).await.map(|()| Stored::Replaced);
+        }
+        let text = value.to_json().to_string();
+        let made = self.client.create_secret().name(name).secret_string(text).send().await;
+        match made.map_err(Failure::of) {
+            Ok(_) => Ok(Stored::Created),
+            // Somebody was quicker.
+            Err(failure) if failure.code == "ResourceExistsException" => {
+                self.put(name, value).await.map(|()| Stored::Replaced)
+            }
+            Err(failure) => Err(failed(name, failure)),
+        }
+    }
+
+    async fn end(&self, name: &str) -> Result<bool, SecretError> {
+        let request = self.client.delete_secret().secret_id(name).recovery_window_in_days(RECOVERY_DAYS);
+        match request.send().await.map_err(|error| failed(name, Failure::of(error))) {
+            Ok(_) => Ok(true),
+            Err(SecretError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl SecretsManager {
+    /// Brings a secret back that was ended; answers whether there was one.
+    async fn restore(&self, name: &str) -> Result<bool, SecretError> {
+        let answer = self.client.restore_secret().secret_id(name).send().await;
+        match answer.map_err(|error| failed(name, Failure::of(error))) {
+            Ok(_) => Ok(true),
+            Err(SecretError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }

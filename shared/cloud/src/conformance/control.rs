@@ -4,6 +4,7 @@ use crate::control::{BusyRevision, BusyTenant, Control, ControlError, Facet, MAX
 use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Runs the suite on an empty table.
 pub async fn suite(control: &dyn Control) {
@@ -14,6 +15,8 @@ pub async fn suite(control: &dyn Control) {
     losing_a_race(control).await;
     marking(control).await;
     clearing(control).await;
+    leasing(control).await;
+    racing_for_a_lease(control).await;
 }
 
 fn tenant(name: &str) -> TenantId {
@@ -186,4 +189,36 @@ async fn clearing(control: &dyn Control) {
     assert!(control.clear_busy(&acme, seen, second(20)).await.expect("clear"));
     assert!(!control.clear_busy(&acme, seen, second(20)).await.expect("clear"), "it is gone");
     assert!(busy(control, 10).await.is_empty());
+}
+
+async fn leasing(control: &dyn Control) {
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let name = "fluxnex/local/connections/acme/quickbooks";
+    let take = |holder, now, until| control.take_lease(name, holder, second(now), second(until));
+    assert!(!control.release_lease(name, one).await.expect("release"), "nobody has it");
+    assert!(take(one, 0, 60).await.expect("take"));
+    assert!(!take(other, 1, 61).await.expect("take"), "it is taken");
+    assert!(!take(other, 59, 119).await.expect("take"), "until its end");
+    assert!(control.take_lease("another", other, second(1), second(61)).await.expect("take"), "another lease");
+    assert!(take(one, 59, 90).await.expect("take"), "its holder has it longer");
+    assert!(!take(other, 60, 120).await.expect("take"));
+    assert!(!control.release_lease(name, other).await.expect("release"), "it is not theirs");
+    assert!(!take(other, 60, 120).await.expect("take"), "so nothing changed");
+    assert!(take(other, 90, 150).await.expect("take"), "it ended by itself");
+    assert!(!control.release_lease(name, one).await.expect("release"), "whoever was too slow has lost it");
+    assert!(!take(one, 91, 151).await.expect("take"));
+    assert!(control.release_lease(name, other).await.expect("release"));
+    assert!(!control.release_lease(name, other).await.expect("release"), "it is released");
+    assert!(take(one, 92, 152).await.expect("take"), "at once");
+}
+
+/// Of many who take a lease at the same time one gets it.
+async fn racing_for_a_lease(control: &dyn Control) {
+    for round in 0..3 {
+        let now = second(1_000 + 100 * round);
+        let holders: Vec<Uuid> = (0..8).map(|holder| Uuid::from_u128(10 + holder)).collect();
+        let takes = holders.iter().map(|holder| control.take_lease("raced", *holder, now, second(1_060 + 100 * round)));
+        let taken = futures::future::try_join_all(takes).await.expect("take");
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1, "{taken:?}");
+    }
 }

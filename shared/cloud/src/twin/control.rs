@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
+use uuid::Uuid;
 
 #[derive(Default)]
 struct State {
@@ -17,6 +18,8 @@ struct State {
     published: HashMap<(TenantId, ConnectionId, Facet), (u64, Option<Value>)>,
     polls: HashMap<(TenantId, ConnectionId, ObjectName), Saved>,
     busy: BTreeMap<TenantId, i64>,
+    /// Who holds them, and until when.
+    leases: HashMap<String, (Uuid, i64)>,
     writes: usize,
     silent: bool,
 }
@@ -165,5 +168,32 @@ impl Control for InMemoryControl {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, ControlError> {
+        let mut state = self.state()?;
+        state.writes += 1;
+        let is_free =
+            state.leases.get(name).is_none_or(|(known, until)| *known == holder || *until <= now.as_millisecond());
+        if is_free {
+            state.leases.insert(name.to_owned(), (holder, ceil_millisecond(until)));
+        }
+        Ok(is_free)
+    }
+
+    async fn release_lease(&self, name: &str, holder: Uuid) -> Result<bool, ControlError> {
+        let mut state = self.state()?;
+        state.writes += 1;
+        let is_theirs = state.leases.get(name).is_some_and(|(known, _)| *known == holder);
+        if is_theirs {
+            state.leases.remove(name);
+        }
+        Ok(is_theirs)
     }
 }

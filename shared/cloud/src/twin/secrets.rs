@@ -1,10 +1,11 @@
 //! Secrets in memory.
 
 use super::lock;
+use crate::secret_store::{SecretStore, Stored};
 use crate::secrets::{SecretError, SecretValue, Secrets};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 #[derive(Default)]
@@ -12,6 +13,8 @@ struct State {
     secrets: BTreeMap<String, SecretValue>,
     reads: usize,
     silent: bool,
+    /// Names of secrets that were ended and can be brought back.
+    ended: BTreeSet<String>,
 }
 
 /// The twin of the secrets service.
@@ -76,5 +79,32 @@ impl Secrets for InMemorySecrets {
             }
             None => Err(SecretError::NotFound { name: name.to_owned() }),
         }
+    }
+}
+
+#[async_trait]
+impl SecretStore for InMemorySecrets {
+    async fn store(&self, name: &str, value: &SecretValue) -> Result<Stored, SecretError> {
+        let mut state = lock(&self.state);
+        if state.silent {
+            return Err(silence(name));
+        }
+        let ended = state.ended.remove(name);
+        match state.secrets.insert(name.to_owned(), value.clone()) {
+            None if !ended => Ok(Stored::Created),
+            _ => Ok(Stored::Replaced),
+        }
+    }
+
+    async fn end(&self, name: &str) -> Result<bool, SecretError> {
+        let mut state = lock(&self.state);
+        if state.silent {
+            return Err(silence(name));
+        }
+        let was_there = state.secrets.remove(name).is_some();
+        if was_there {
+            state.ended.insert(name.to_owned());
+        }
+        Ok(was_there)
     }
 }

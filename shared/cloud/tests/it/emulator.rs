@@ -110,8 +110,10 @@ impl SecretWorld for EmulatedSecrets {
 #[tokio::test]
 async fn secrets() {
     let clients = clients().await;
-    let port = clients.secrets();
+    let (port, store) = (clients.secrets(), clients.secret_store());
     conformance::secrets::suite(&EmulatedSecrets { clients, port }).await;
+    let name = format!("fluxnex/local/connections/acme/added-{}", Uuid::new_v4().simple());
+    conformance::secrets::store_suite(store.as_ref(), &name).await;
 }
 
 struct EmulatedQueues {

@@ -59,6 +59,7 @@ impl SecretWorld for SecretTwin {
 #[tokio::test]
 async fn secrets() {
     conformance::secrets::suite(&SecretTwin(InMemorySecrets::default())).await;
+    conformance::secrets::store_suite(&InMemorySecrets::default(), "fluxnex/local/connections/acme/added").await;
 }
 
 struct ScheduleTwin(InMemorySchedules);

@@ -2,8 +2,8 @@
 
 use super::redact::Redactor;
 use crate::client::HttpAnswer;
-use crate::outcome::{Failure, FailureClass, LONGEST_REASON, SendOutcome};
-use fluxnex_core::connector::{CompiledErrorRule, CompiledManifest, Meaning, OperationKind};
+use crate::outcome::{Failure, FailureClass, LONGEST_REASON, ReadOutcome, SendOutcome};
+use fluxnex_core::connector::{BatchItem, CompiledManifest, Meaning, OperationKind, Refused};
 use fluxnex_core::mapping::Json;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -31,10 +31,11 @@ pub(super) fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-/// Whether the application accepted the request.
-pub(super) fn is_accepted(manifest: &CompiledManifest, answer: &HttpAnswer) -> bool {
+/// Whether the application accepted the request. The items of a batch are judged one by one.
+pub(super) fn is_accepted(manifest: &CompiledManifest, kind: OperationKind, answer: &HttpAnswer) -> bool {
     let errors = manifest.errors();
-    let refused = || errors.refused.is_some() && body_json(answer).is_some_and(|body| errors.is_refusal(&body));
+    let by_body = kind != OperationKind::Batch && errors.may_refuse_by_body();
+    let refused = || by_body && body_json(answer).is_some_and(|body| errors.is_refusal(&body));
     is_success(answer.status) && !refused()
 }
 
@@ -42,6 +43,19 @@ pub(super) fn is_accepted(manifest: &CompiledManifest, answer: &HttpAnswer) -> b
 pub(super) fn body_json(answer: &HttpAnswer) -> Option<Json> {
     let text = std::str::from_utf8(answer.body.as_deref().ok()?).ok()?;
     Json::parse("answer", text).ok()
+}
+
+/// The same, where an empty body is `null`.
+pub(super) fn body_or_null(answer: &HttpAnswer) -> Option<Json> {
+    match answer.body.as_deref() {
+        Ok([]) => Some(Json::null()),
+        _ => body_json(answer),
+    }
+}
+
+/// The value of an answer's header.
+pub(super) fn header<'a>(answer: &'a HttpAnswer, name: &str) -> Option<&'a str> {
+    answer.headers.get(name)?.to_str().ok()
 }
 
 /// What a refusal means for an operation.
@@ -54,35 +68,53 @@ pub(super) fn refusal(
 ) -> Refusal {
     let body = body_json(answer).unwrap_or_else(Json::null);
     let errors = manifest.errors();
-    let code = errors.answered_code(&body);
-    let rule = errors.rules.iter().find(|rule| fits(rule, kind, answer.status, code.as_deref()));
+    let (code, words) = (errors.answered_code(&body), errors.answered_message(&body));
+    let refused = Refused { operation: kind, status: answer.status, code: code.as_deref(), body: &body };
+    understood(manifest, &refused, words, answer, now, redactor)
+}
+
+/// What the refusal of one record of a batch means.
+pub(super) fn item_refusal(
+    manifest: &CompiledManifest,
+    item: &BatchItem,
+    answer: &HttpAnswer,
+    now: Timestamp,
+    redactor: &Redactor,
+) -> Refusal {
+    let status = item.status.unwrap_or(answer.status);
+    let refused = Refused { operation: OperationKind::Batch, status, code: item.code.as_deref(), body: &item.json };
+    understood(manifest, &refused, item.message.clone(), answer, now, redactor)
+}
+
+fn understood(
+    manifest: &CompiledManifest,
+    refused: &Refused<'_>,
+    words: Option<String>,
+    answer: &HttpAnswer,
+    now: Timestamp,
+    redactor: &Redactor,
+) -> Refusal {
+    let rule = manifest.errors().rule_for(refused, |name| header(answer, name));
     let by_rule =
         rule.and_then(|rule| rule.rule.retry_after_seconds).map(|seconds| Duration::from_secs(seconds.into()));
-    let retry_after = retry_after(answer, now).or(by_rule);
+    let asked = manifest.limit_headers().retry_after(|name| header(answer, name));
+    let retry_after = asked.and_then(|text| wait(text, now)).or(by_rule);
     let meaning = match rule {
         Some(rule) => rule.rule.means,
-        None => meaning_of_status(answer.status, kind, retry_after.is_some()),
+        None => meaning_of_status(refused.status, refused.operation, retry_after.is_some()),
     };
     let connector = &manifest.manifest().connector;
-    let code = code.map(|code| redactor.clean(&code, LONGEST_CODE));
-    let named = code.map_or_else(|| answer.status.to_string(), |code| format!("{} {code}", answer.status));
-    let words = errors.answered_message(&body);
+    let code = refused.code.map(|code| redactor.clean(code, LONGEST_CODE));
+    let named = code.map_or_else(|| refused.status.to_string(), |code| format!("{} {code}", refused.status));
     let reason = words.map_or_else(|| named.clone(), |words| format!("{named}: {words}"));
     Refusal {
         meaning,
-        status: answer.status,
+        status: refused.status,
         retry_after,
         fingerprint: format!("{connector} {named}"),
         reason: redactor.clean(&reason, LONGEST_REASON),
-        existing_id: rule.and_then(|rule| rule.answered_id(&body)),
+        existing_id: rule.and_then(|rule| rule.answered_id(refused.body)),
     }
-}
-
-fn fits(compiled: &CompiledErrorRule, kind: OperationKind, status: u16, code: Option<&str>) -> bool {
-    let rule = &compiled.rule;
-    rule.status.is_none_or(|pattern| pattern.fits(status))
-        && (rule.code.is_empty() || code.is_some_and(|code| rule.code.iter().any(|known| known == code)))
-        && (rule.operations.is_empty() || rule.operations.contains(&kind))
 }
 
 // RFC 9110 section 15, and what gateways in between do: they answer 5xx for an application that
@@ -90,7 +122,8 @@ fn fits(compiled: &CompiledErrorRule, kind: OperationKind, status: u16, code: Op
 fn meaning_of_status(status: u16, kind: OperationKind, asks_to_wait: bool) -> Meaning {
     match status {
         401 => Meaning::Reauthenticate,
-        404 if kind != OperationKind::Create => Meaning::Gone,
+        404 | 410 if kind == OperationKind::Delete => Meaning::DuplicateMeansSuccess,
+        404 if matches!(kind, OperationKind::Update | OperationKind::Read | OperationKind::List) => Meaning::Gone,
         408 | 425 => Meaning::Retry,
         409 | 412 => Meaning::Conflict,
         410 => Meaning::Gone,
@@ -105,7 +138,11 @@ fn meaning_of_status(status: u16, kind: OperationKind, asks_to_wait: bool) -> Me
 
 // RFC 9110 section 10.2.3: seconds, or a date.
 pub(super) fn retry_after(answer: &HttpAnswer, now: Timestamp) -> Option<Duration> {
-    let text = answer.headers.get("retry-after")?.to_str().ok()?.trim();
+    wait(header(answer, "retry-after")?, now)
+}
+
+fn wait(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
@@ -133,6 +170,14 @@ impl Refusal {
             meaning => class(meaning, self.retry_after),
         };
         SendOutcome::Failed(self.into_failure(class))
+    }
+
+    /// What came of reading one record.
+    pub(super) fn into_read_outcome(self) -> ReadOutcome {
+        match self.meaning {
+            Meaning::Gone => ReadOutcome::Gone,
+            _ => ReadOutcome::Failed(self.into_read_failure()),
+        }
     }
 
     /// Why a request that only reads failed.

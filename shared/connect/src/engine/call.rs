@@ -1,19 +1,17 @@
 //! One call of the engine: its deadline, what it learned that is secret, and what it took.
 
 use super::Engine;
-use super::answer::{Refusal, is_accepted, refusal};
+use super::answer::{Refusal, header, is_accepted, item_refusal, refusal};
 use super::prepare::{Place, PrepareError, Prepared, Subject};
-use super::proof::Proof;
+use super::proof::{Proof, Prover};
 use super::redact::Redactor;
-use super::token::TokenCall;
-use super::token_request::{TokenProblem, credential};
+use super::token_request::TokenProblem;
 use crate::client::{HttpAnswer, HttpRequest, RequestError};
 use crate::connection::Connection;
 use crate::outcome::{BodyDigest, Effort, Failure, FailureClass, LONGEST_REASON, SendOutcome};
-use fluxnex_core::connector::{Authentication, CompiledOperation, Meaning, OperationKind, TemplateValues};
-use fluxnex_core::signature::{ActiveSecrets, SignatureError};
+use fluxnex_core::connector::{BatchItem, CompiledOperation, LimitsTold, Meaning, OperationKind, OperationVariables};
 use jiff::Timestamp;
-use reqwest::Url;
+use reqwest::{Method, Url};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
@@ -22,8 +20,25 @@ const LEAST_TIME: Duration = Duration::from_millis(50);
 
 /// An answer, or a refusal that was understood.
 pub(super) enum Exchange {
-    Answered(HttpAnswer),
+    Answered(Box<Answered>),
     Refused(Refusal),
+}
+
+/// What is asked for.
+struct Asked<'a> {
+    kind: OperationKind,
+    place: &'a Place,
+    prepared: &'a Prepared,
+    subject: &'a Subject<'a>,
+}
+
+/// An answer, with what it answers.
+pub(super) struct Answered {
+    pub(super) answer: HttpAnswer,
+    /// Where it came from, without what proves who asked.
+    pub(super) url: Url,
+    /// What the programs over it see.
+    pub(super) variables: OperationVariables,
 }
 
 /// Why there is neither.
@@ -41,6 +56,8 @@ pub(super) enum Trouble {
     Unreadable { status: u16 },
     /// The record cannot be read from the answer.
     UnreadableRecord { status: u16 },
+    /// The next page of a list cannot be asked for.
+    NextPage { reason: String },
     /// There is no time left for a request.
     OutOfTime,
 }
@@ -77,7 +94,7 @@ impl<'a> Call<'a> {
         Effort { duration: self.started.elapsed(), ..self.effort }
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         (self.engine.now)()
     }
 
@@ -99,89 +116,101 @@ impl<'a> Call<'a> {
         let place = Place::of(self.connection)?;
         let prepared = place.prepare(operation, subject)?;
         let proof = self.proof(&place, None).await?;
-        let refusal = match self.request(operation.kind, &prepared, &proof, subject).await? {
+        let asked = Asked { kind: operation.kind, place: &place, prepared: &prepared, subject };
+        let refusal = match self.request(&asked, &proof).await? {
             Exchange::Refused(refusal) if refusal.meaning == Meaning::Reauthenticate => refusal,
             exchange => return Ok(exchange),
         };
-        let Some(refused) = proof.token() else { return Ok(Exchange::Refused(refusal)) };
+        let Some(refused) = proof.credential() else { return Ok(Exchange::Refused(refusal)) };
         let renewed = self.proof(&place, Some(refused)).await?;
-        if renewed.token() == Some(refused) {
+        if renewed.credential() == Some(refused) {
             return Ok(Exchange::Refused(refusal));
         }
-        self.request(operation.kind, &prepared, &renewed, subject).await
+        self.request(&asked, &renewed).await
     }
 
-    async fn request(
+    async fn request(&mut self, asked: &Asked<'_>, proof: &Proof) -> Result<Exchange, Trouble> {
+        let Asked { kind, place, prepared, subject } = *asked;
+        let manifest = &self.connection.manifest;
+        let mut left = if kind.has_effect() { 0 } else { manifest.manifest().limits.redirects };
+        let mut url = prepared.url.clone();
+        let answer = loop {
+            let answer = self.carry(kind, prepared, &url, proof, subject.key).await?;
+            match redirected(&answer, &url).filter(|_| left > 0 && prepared.method == Method::GET) {
+                Some(further) => (url, left) = (further, left.saturating_sub(1)),
+                None => break answer,
+            }
+        };
+        self.note_limits(&answer);
+        if is_accepted(manifest, kind, &answer) {
+            // They were made before, so they can be; and with an answer it cannot be said any more that nothing was sent.
+            let variables = place.variables(subject).map_err(|_| Trouble::Unreadable { status: answer.status })?;
+            return Ok(Exchange::Answered(Box::new(Answered { answer, url, variables })));
+        }
+        Ok(Exchange::Refused(refusal(manifest, kind, &answer, self.now(), &self.redactor)))
+    }
+
+    /// One request, proved anew: a signature may cover its address.
+    async fn carry(
         &mut self,
         kind: OperationKind,
         prepared: &Prepared,
+        url: &Url,
         proof: &Proof,
-        subject: &Subject<'_>,
-    ) -> Result<Exchange, Trouble> {
+        key: Option<&str>,
+    ) -> Result<HttpAnswer, Trouble> {
         let limits = &self.connection.manifest.manifest().limits;
-        let mut headers = prepared.headers.clone();
-        let body = prepared.body.as_ref().map(|body| body.clone().into_bytes());
-        proof.add(&mut headers, subject.key, body.as_deref().unwrap_or_default(), self.now())?;
-        let timeout = self.request_timeout()?;
+        let mut request = HttpRequest {
+            method: prepared.method.clone(),
+            url: url.clone(),
+            headers: prepared.headers.clone(),
+            body: prepared.body.as_ref().map(|body| body.clone().into_bytes()),
+            timeout: self.request_timeout()?,
+            response_max_bytes: usize::try_from(limits.response_max_bytes).unwrap_or(usize::MAX),
+        };
+        let now = self.now();
+        proof.add(&mut request, key, now, &mut self.redactor)?;
         // What is told is the write, if there was one, and not the reading around it.
         let tells = kind.has_effect() || !self.wrote;
         self.wrote |= kind.has_effect();
         self.effort.requests += 1;
         if tells {
-            (self.effort.request, self.effort.response) = (body.as_deref().map(digest), None);
+            (self.effort.request, self.effort.response) = (request.body.as_deref().map(digest), None);
             self.effort.status = None;
         }
-        let request = HttpRequest {
-            method: prepared.method.clone(),
-            url: prepared.url.clone(),
-            headers,
-            body,
-            timeout,
-            response_max_bytes: usize::try_from(limits.response_max_bytes).unwrap_or(usize::MAX),
-        };
         let answer = self.engine.client.execute(self.connection.reach, request).await;
         let answer = answer.map_err(|error| Trouble::Request { error, has_effect: kind.has_effect() })?;
         if tells {
             self.effort.status = Some(answer.status);
             self.effort.response = answer.body.as_deref().ok().map(digest);
         }
-        if is_accepted(&self.connection.manifest, &answer) {
-            return Ok(Exchange::Answered(answer));
-        }
-        Ok(Exchange::Refused(refusal(&self.connection.manifest, kind, &answer, self.now(), &self.redactor)))
+        Ok(answer)
+    }
+
+    fn note_limits(&mut self, answer: &HttpAnswer) {
+        let told = self.connection.manifest.limit_headers().told(|name| header(answer, name), self.now());
+        let Some(LimitsTold { limit, remaining, reset_at, usage }) = told else { return };
+        self.effort.limits = told;
+        let (tenant, connection) = (self.connection.tenant.as_str(), self.connection.id.as_str());
+        let reset_at = reset_at.map(|at| at.to_string());
+        let (used, of) = (usage.map(|usage| usage.used), usage.map(|usage| usage.of));
+        tracing::debug!(tenant, connection, limit, remaining, reset_at, used, of, "the application told its limits");
+    }
+
+    /// Whether a text shows a credential that is in use.
+    pub(super) fn shows_a_credential(&self, text: &str) -> bool {
+        self.redactor.clean(text, usize::MAX) != text
+    }
+
+    /// What the refusal of one record of a batch came to.
+    pub(super) fn item_refusal(&self, item: &BatchItem, answer: &HttpAnswer) -> Refusal {
+        item_refusal(&self.connection.manifest, item, answer, self.now(), &self.redactor)
     }
 
     async fn proof(&mut self, place: &Place, refused: Option<&str>) -> Result<Proof, Trouble> {
-        let (secrets, name) = (self.engine.secrets.as_ref(), &self.connection.secret_name);
-        let authentication = &self.connection.manifest.manifest().authentication;
-        match authentication {
-            Authentication::None => Ok(Proof::None),
-            Authentication::Bearer { token } => {
-                let secret = if refused.is_some() { secrets.refresh(name).await } else { secrets.get(name).await };
-                let secret = secret.map_err(TokenProblem::from)?;
-                self.redactor.hide_all(&secret);
-                Ok(Proof::Bearer(credential(&secret, token)?.to_owned()))
-            }
-            Authentication::StandardWebhooks { secret: field } => {
-                let secret = secrets.get(name).await.map_err(TokenProblem::from)?;
-                self.redactor.hide_all(&secret);
-                let active = ActiveSecrets::of(&secret, field);
-                Ok(Proof::Signature(active.map_err(|error: SignatureError| unusable(&error))?))
-            }
-            Authentication::OAuth2ClientCredentials { token_url, .. }
-            | Authentication::OAuth2RefreshToken { token_url, .. } => {
-                let url = token_url.fill(&TemplateValues::settings(&place.settings), str::to_owned);
-                let url = url.map_err(PrepareError::from)?;
-                let token_url = if url.starts_with('/') {
-                    place.below(&url)?
-                } else {
-                    Url::parse(&url).map_err(|_| PrepareError::BaseUrl)?
-                };
-                let (connection, now, timeout) = (self.connection, self.now(), self.request_timeout()?);
-                let call = TokenCall { client: &self.engine.client, secrets, connection, token_url, now, timeout };
-                Ok(Proof::Bearer(self.engine.tokens.get(&call, refused, &mut self.redactor).await?))
-            }
-        }
+        let (timeout, left) = (self.request_timeout()?, self.timeout.saturating_sub(self.started.elapsed()));
+        let prover = Prover { engine: self.engine, connection: self.connection, place, timeout, left };
+        prover.proof(refused, &mut self.redactor).await
     }
 
     /// What a delivery that came to no answer came to.
@@ -238,6 +267,7 @@ impl<'a> Call<'a> {
             Trouble::Unreadable { status } | Trouble::UnreadableRecord { status } => {
                 (Retry, Some(status), "unreadable-answer", format!("{status}: the answer cannot be read"))
             }
+            Trouble::NextPage { reason } => (Permanent, None, "next-page", reason),
             Trouble::OutOfTime => (Retry, None, "out-of-time", "no time was left for the request".to_owned()),
         };
         let connector = &self.connection.manifest.manifest().connector;
@@ -246,8 +276,14 @@ impl<'a> Call<'a> {
     }
 }
 
-fn unusable(error: &SignatureError) -> TokenProblem {
-    TokenProblem::Credentials { reason: error.to_string() }
+/// Where a redirect of RFC 9110, section 15.4, leads: to the same origin, or nowhere. Credentials go along.
+fn redirected(answer: &HttpAnswer, from: &Url) -> Option<Url> {
+    if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let to = from.join(header(answer, "location")?).ok()?;
+    let is_plain = to.username().is_empty() && to.password().is_none();
+    (to.origin() == from.origin() && is_plain).then_some(to)
 }
 
 fn digest(body: &[u8]) -> BodyDigest {

@@ -2,7 +2,8 @@
 
 use crate::connection::{Connection, TargetRecord};
 use fluxnex_core::connector::{
-    CompiledOperation, ListPlaces, Method, Once, OperationVariables, SettingsError, TemplateError, TemplateValues,
+    CompiledOperation, ListPlaces, Method, Once, OperationVariables, SettingsError, Template, TemplateError,
+    TemplateValues, Variable,
 };
 use fluxnex_core::ids::ObjectName;
 use fluxnex_core::mapping::{Json, MappingError};
@@ -54,10 +55,37 @@ pub(super) struct Subject<'a> {
     pub(super) object: &'a ObjectName,
     pub(super) key: Option<&'a str>,
     pub(super) target: Option<&'a TargetRecord>,
+    pub(super) external_id: Option<&'a str>,
+    pub(super) ids: Option<&'a Ids>,
     /// Where a list begins.
-    pub(super) list: Option<ListPlaces<'a>>,
+    pub(super) list: Option<&'a ListPlaces>,
+    /// The path and query that the source gave for this page, in place of the operation's.
+    pub(super) goes_to: Option<&'a str>,
     /// JSON text; `null` for operations that only read.
     pub(super) payload: &'a str,
+}
+
+impl<'a> Subject<'a> {
+    /// A request that says nothing but its object.
+    pub(super) fn of(object: &'a ObjectName) -> Self {
+        Self {
+            object,
+            key: None,
+            target: None,
+            external_id: None,
+            ids: None,
+            list: None,
+            goes_to: None,
+            payload: "null",
+        }
+    }
+}
+
+/// The ids of several records: as they stand in a request, and as the JSON text of a list.
+#[derive(Debug)]
+pub(super) struct Ids {
+    pub(super) joined: String,
+    pub(super) list: String,
 }
 
 /// A request without its proof of who sends it.
@@ -100,6 +128,18 @@ impl Place {
         Ok(url)
     }
 
+    /// The URL of a path and query that the source gave: at the origin of the base URL, whatever they are.
+    fn at(&self, path_and_query: &str) -> Result<Url, PrepareError> {
+        let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(a, b)| (a, Some(b)));
+        if !path.starts_with('/') {
+            return Err(PrepareError::Value { part: "next page" });
+        }
+        let mut url = self.base_url.clone();
+        url.set_path(path);
+        url.set_query(query);
+        Ok(url)
+    }
+
     /// Fills an operation.
     pub(super) fn prepare(
         &self,
@@ -108,26 +148,36 @@ impl Place {
     ) -> Result<Prepared, PrepareError> {
         let said = &operation.operation;
         let values = self.values(subject);
-        let mut url = self.below(&said.path.fill(&values, percent_encode)?)?;
-        let mut query = url.query().map(str::to_owned).into_iter().collect::<Vec<_>>();
-        for (name, template) in &said.query {
-            // A blank as `%20`: `+` means one in forms only, and OData services take it for a plus.
-            let value = template.fill(&values, str::to_owned)?;
-            query.push(format!("{}={}", percent_encode(name), percent_encode(&value)));
-        }
-        url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
+        let url = match subject.goes_to {
+            Some(path_and_query) => self.at(path_and_query)?,
+            None => self.url(operation, &values)?,
+        };
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
-        for (name, template) in &said.headers {
+        for (name, template) in said.headers.iter().filter(|(_, template)| has_cursor_if_named(template, subject.list))
+        {
             let name = HeaderName::try_from(name).map_err(|_| PrepareError::Value { part: "headers" })?;
             let value = HeaderValue::try_from(template.fill(&values, str::to_owned)?)
                 .map_err(|_| PrepareError::Value { part: "headers" })?;
             headers.insert(name, value);
         }
-        let body = operation.body(&Json::parse("payload", subject.payload)?, self.variables(subject)?)?;
+        let body = operation.body(&Json::parse("payload", subject.payload)?, &self.variables(subject)?)?;
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         Ok(Prepared { method: method(said.method), url, headers, body })
+    }
+
+    fn url(&self, operation: &CompiledOperation, values: &TemplateValues<'_>) -> Result<Url, PrepareError> {
+        let said = &operation.operation;
+        let mut url = self.below(&said.path.fill(values, percent_encode)?)?;
+        let mut query = url.query().map(str::to_owned).into_iter().collect::<Vec<_>>();
+        for (name, template) in said.query.iter().filter(|(_, template)| has_cursor_if_named(template, values.list)) {
+            // A blank as `%20`: `+` means one in forms only, and OData services take it for a plus.
+            let value = template.fill(values, str::to_owned)?;
+            query.push(format!("{}={}", percent_encode(name), percent_encode(&value)));
+        }
+        url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
+        Ok(url)
     }
 
     fn values<'a>(&'a self, subject: &Subject<'a>) -> TemplateValues<'a> {
@@ -136,21 +186,32 @@ impl Place {
             key: subject.key,
             object: Some(subject.object.as_str()),
             id: subject.target.map(|target| target.id.as_str()),
+            ids: subject.ids.map(|ids| ids.joined.as_str()),
             version: subject.target.and_then(|target| target.version.as_deref()),
+            external_id: subject.external_id,
             list: subject.list,
         }
     }
 
-    fn variables(&self, subject: &Subject<'_>) -> Result<OperationVariables, PrepareError> {
+    /// What the operation's programs see.
+    pub(super) fn variables(&self, subject: &Subject<'_>) -> Result<OperationVariables, PrepareError> {
         let json = |value: serde_json::Value| Json::parse("variables", &value.to_string());
+        let text = |text: Option<&str>| text.map_or_else(Json::null, Json::from);
         let target = subject.target.map(|target| serde_json::json!({"id": target.id, "version": target.version}));
         Ok(OperationVariables {
             settings: json(serde_json::json!(self.settings))?,
             object: Json::from(subject.object.as_str()),
-            key: subject.key.map_or_else(Json::null, Json::from),
+            key: text(subject.key),
             target: target.map_or_else(|| Ok(Json::null()), json)?,
+            external_id: text(subject.external_id),
+            ids: subject.ids.map_or_else(|| Ok(Json::null()), |ids| Json::parse("ids", &ids.list))?,
         })
     }
+}
+
+// On the first page there is no cursor, and what would carry it is left out.
+fn has_cursor_if_named(template: &Template, list: Option<&ListPlaces>) -> bool {
+    list.is_some_and(|list| list.cursor.is_some()) || !template.places().any(|place| *place == Variable::Cursor)
 }
 
 /// An idempotency key as the target takes it: too long a one is hashed, which keeps it unique.
@@ -165,7 +226,7 @@ pub(super) fn fit_key(key: String, once: &Once) -> String {
     }
 }
 
-fn method(method: Method) -> reqwest::Method {
+pub(super) fn method(method: Method) -> reqwest::Method {
     match method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
@@ -216,6 +277,19 @@ mod tests {
     }
 
     #[test]
+    fn a_next_page_stays_at_the_origin_whatever_is_written_there() {
+        let at = |path: &str| place("https://a.example/api/?t=1").at(path).map(|url| url.to_string());
+        assert_eq!(at("/next?page=2").unwrap(), "https://a.example/next?page=2");
+        assert_eq!(at("/next").unwrap(), "https://a.example/next");
+        for hostile in ["//evil.example/x", "/\\evil.example/x", "/..//evil.example", "/@evil.example/", "/a?b#c"] {
+            assert!(at(hostile).unwrap().starts_with("https://a.example/"), "{hostile}: {:?}", at(hostile));
+        }
+        for garbage in ["", "x", "https://evil.example/", "?page=2", "@evil.example"] {
+            assert!(at(garbage).is_err(), "{garbage}");
+        }
+    }
+
+    #[test]
     fn what_stands_in_a_query_is_encoded_for_a_url() {
         let manifest = serde_json::json!({
             "connector": "example", "title": "Example", "settings": {},
@@ -228,7 +302,7 @@ mod tests {
         let target = TargetRecord { id: "ä&1".to_owned(), version: None };
         let id = fluxnex_core::ids::SourceId::parse("ä&1").unwrap();
         let operation = manifest.read_one(&object, &id).unwrap();
-        let subject = Subject { object: &object, key: None, target: Some(&target), list: None, payload: "null" };
+        let subject = Subject { target: Some(&target), ..Subject::of(&object) };
         let url = |base: &str| place(base).prepare(operation, &subject).unwrap().url.to_string();
         let query = "%24filter=id%20eq%20%27%C3%A4%261%27%20and%20a%2Bb%20lt%201";
         assert_eq!(url("https://a.example"), format!("https://a.example/x?{query}"));

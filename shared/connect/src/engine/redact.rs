@@ -9,13 +9,13 @@ const REDACTED: &str = "[redacted]";
 
 /// The credentials that no text may show. It has no Debug.
 #[derive(Default)]
-pub(super) struct Redactor {
+pub struct Redactor {
     secrets: Vec<String>,
 }
 
 impl Redactor {
     /// Adds every text in a secret.
-    pub(super) fn hide_all(&mut self, secret: &Map<String, Value>) {
+    pub fn hide_all(&mut self, secret: &Map<String, Value>) {
         for value in secret.values() {
             self.hide_value(value);
         }
@@ -31,7 +31,7 @@ impl Redactor {
     }
 
     /// Adds one credential.
-    pub(super) fn hide(&mut self, secret: &str) {
+    pub fn hide(&mut self, secret: &str) {
         if secret.len() >= SHORTEST_SECRET && !self.secrets.iter().any(|known| known == secret) {
             self.secrets.push(secret.to_owned());
             // The longest first: one credential may begin with another.
@@ -40,7 +40,8 @@ impl Redactor {
     }
 
     /// The text without credentials and control characters, at most `longest` characters.
-    pub(super) fn clean(&self, text: &str, longest: usize) -> String {
+    #[must_use]
+    pub fn clean(&self, text: &str, longest: usize) -> String {
         let mut clean = text.to_owned();
         for secret in &self.secrets {
             if clean.contains(secret) {

@@ -1,7 +1,7 @@
 //! What the engine makes of answers, of faults of the network, and of garbage.
 
-use crate::outcome_text::{read, sent};
 use crate::server::{Reply, Server, TestSecrets, client, connection};
+use fluxnex_authoring::cases::outcome::{read, sent};
 use fluxnex_connect::connection::Reach;
 use fluxnex_connect::{Connection, DeliveryRequest, Engine, SendReport, TargetRecord, catalog};
 use fluxnex_core::connector::CompiledManifest;
@@ -59,7 +59,14 @@ impl Setting {
             (ObjectName::parse("Thing").unwrap(), RawValue::from_string(payload.to_owned()).unwrap());
         let target =
             target.map(|(id, version)| TargetRecord { id: id.to_owned(), version: version.map(str::to_owned) });
-        let request = DeliveryRequest { object: &object, payload: &payload, idempotency_key: "key-1", target, timeout };
+        let request = DeliveryRequest {
+            object: &object,
+            payload: &payload,
+            idempotency_key: "key-1",
+            external_id: None,
+            target,
+            timeout,
+        };
         self.engine.send(&self.connection, &request).await
     }
 
@@ -278,7 +285,14 @@ async fn payloads_that_no_program_can_handle_are_permanent() {
     let object = ObjectName::parse("Other").unwrap();
     let payload = RawValue::from_string("{}".to_owned()).unwrap();
     let timeout = Duration::from_secs(1);
-    let request = DeliveryRequest { object: &object, payload: &payload, idempotency_key: "k", target: None, timeout };
+    let request = DeliveryRequest {
+        object: &object,
+        payload: &payload,
+        idempotency_key: "k",
+        external_id: None,
+        target: None,
+        timeout,
+    };
     let outcome = sent(&setting.engine.send(&setting.connection, &request).await.outcome);
     assert_eq!(outcome["failed"]["fingerprint"], "example no-operation");
 }
@@ -327,8 +341,14 @@ async fn what_the_webhook_connector_sends_is_verified_by_the_published_library()
     let (object, payload) =
         (ObjectName::parse("invoice.updated").unwrap(), RawValue::from_string("{\"é\":1.10}".to_owned()).unwrap());
     let timeout = Duration::from_secs(5);
-    let request =
-        DeliveryRequest { object: &object, payload: &payload, idempotency_key: "id-1", target: None, timeout };
+    let request = DeliveryRequest {
+        object: &object,
+        payload: &payload,
+        idempotency_key: "id-1",
+        external_id: None,
+        target: None,
+        timeout,
+    };
     assert!(sent(&engine.send(&connection, &request).await.outcome).get("delivered").is_some());
     let received = &server.requests()[0];
     let webhook = standardwebhooks::Webhook::new(secret).unwrap();

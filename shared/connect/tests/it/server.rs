@@ -54,7 +54,11 @@ pub struct Server {
     pub url: String,
     pub replies: Arc<Mutex<VecDeque<Reply>>>,
     pub received: Arc<Mutex<Vec<Received>>>,
+    rule: Arc<Mutex<Option<Rule>>>,
 }
+
+/// Answers a request, or leaves it to the replies that were prepared.
+type Rule = Box<dyn FnMut(&Received) -> Option<Reply> + Send>;
 
 impl Server {
     pub async fn start() -> Self {
@@ -73,14 +77,16 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
         let (replies, received) = (Arc::new(Mutex::new(VecDeque::new())), Arc::new(Mutex::new(Vec::new())));
-        let server = Self { url, replies: replies.clone(), received: received.clone() };
+        let rule = Arc::new(Mutex::new(None));
+        let server = Self { url, replies: replies.clone(), received: received.clone(), rule: rule.clone() };
         let accept = Arc::new(accept);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (accept, replies, received) = (accept.clone(), replies.clone(), received.clone());
+                let rule = rule.clone();
                 tokio::spawn(async move {
                     if let Some(stream) = accept(stream).await {
-                        serve(stream, &replies, &received).await;
+                        serve(stream, &rule, &replies, &received).await;
                     }
                 });
             }
@@ -92,6 +98,11 @@ impl Server {
         self.replies.lock().unwrap().push_back(reply);
     }
 
+    /// Requests that `rule` has an answer for get that one.
+    pub fn answer_by(&self, rule: impl FnMut(&Received) -> Option<Reply> + Send + 'static) {
+        *self.rule.lock().unwrap() = Some(Box::new(rule));
+    }
+
     pub fn requests(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
@@ -99,13 +110,15 @@ impl Server {
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
+    rule: &Mutex<Option<Rule>>,
     replies: &Mutex<VecDeque<Reply>>,
     received: &Mutex<Vec<Received>>,
 ) {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut buffer).await {
+        let ruled = rule.lock().unwrap().as_mut().and_then(|rule| rule(&request));
         received.lock().unwrap().push(request);
-        let reply = replies.lock().unwrap().pop_front();
+        let reply = ruled.or_else(|| replies.lock().unwrap().pop_front());
         match reply.unwrap_or_else(|| Reply::json(500, "\"no reply was prepared\"")) {
             Reply::Answer { status, headers, body } => {
                 let mut text = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());

@@ -2,31 +2,17 @@
 
 use super::check::Check;
 use super::identify::{CompiledIdentify, IdentifiedRecord, IdentifyError};
+use super::limits::CompiledLimitHeaders;
 use super::list::CompiledList;
-use super::{ANY_OBJECT, ErrorRule, Manifest, Operation, OperationKind};
+use super::read_many::CompiledReadMany;
+use super::{ANY_OBJECT, CompiledErrors, CompiledOperation, CompiledTargetObject, Manifest};
 use crate::ids::{ObjectName, SourceId};
-use crate::mapping::{Json, MappingError, Program};
+use crate::mapping::{Json, Program};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// The variables that an operation's body sees, in the order of [`OperationVariables`].
-pub(super) const OPERATION_VARIABLES: &[&str] = &["$settings", "$object", "$key", "$target"];
-
-/// What an operation's body sees besides the payload.
-#[derive(Debug, Clone)]
-pub struct OperationVariables {
-    /// The connection's settings, an object of texts.
-    pub settings: Json,
-    /// The object's name.
-    pub object: Json,
-    /// The idempotency key.
-    pub key: Json,
-    /// `{id, version}` of the record at the target, or `null`.
-    pub target: Json,
-}
 
 /// The variables that the programs over a source's records see.
 pub(super) const RECORD_VARIABLES: &[&str] = &["$settings"];
@@ -35,63 +21,21 @@ pub(super) const RECORD_VARIABLES: &[&str] = &["$settings"];
 #[derive(Debug)]
 pub struct CompiledManifest {
     manifest: Manifest,
+    session_token: Option<Program>,
     webhook_records: Option<Program>,
     objects: BTreeMap<ObjectName, CompiledSourceObject>,
     target: BTreeMap<ObjectName, CompiledTargetObject>,
     errors: CompiledErrors,
+    limit_headers: CompiledLimitHeaders,
 }
 
 #[derive(Debug)]
 pub(super) struct CompiledSourceObject {
     pub(super) identify: CompiledIdentify,
     pub(super) read_one: Option<CompiledOperation>,
+    pub(super) read_many: Option<CompiledReadMany>,
     pub(super) list_changed: Option<CompiledList>,
-}
-
-/// How one object is written, compiled.
-#[derive(Debug)]
-pub struct CompiledTargetObject {
-    /// Makes the record at the target.
-    pub create: CompiledOperation,
-    /// Changes it; absent: `create` serves for both.
-    pub update: Option<CompiledOperation>,
-    /// Reads it.
-    pub read: Option<CompiledOperation>,
-}
-
-/// One request, compiled.
-#[derive(Debug)]
-pub struct CompiledOperation {
-    /// As the manifest says it.
-    pub operation: Operation,
-    /// What it is for.
-    pub kind: OperationKind,
-    pub(super) body: Option<Program>,
-    pub(super) id: Option<Program>,
-    pub(super) version: Option<Program>,
-    pub(super) record: Option<Program>,
-}
-
-/// What refusals mean, compiled.
-#[derive(Debug, Default)]
-pub struct CompiledErrors {
-    /// Whether a 2xx answer is a refusal all the same.
-    pub refused: Option<Program>,
-    /// The vendor's error code.
-    pub code: Option<Program>,
-    /// The vendor's words.
-    pub message: Option<Program>,
-    /// Tried in order.
-    pub rules: Vec<CompiledErrorRule>,
-}
-
-/// What one kind of refusal means, compiled.
-#[derive(Debug)]
-pub struct CompiledErrorRule {
-    /// As the manifest says it.
-    pub rule: ErrorRule,
-    /// The id of the record that is there already.
-    pub id: Option<Program>,
+    pub(super) list_deleted: Option<CompiledList>,
 }
 
 /// What is wrong with a manifest: all of it.
@@ -132,14 +76,15 @@ impl CompiledManifest {
     pub fn compile(manifest: Manifest) -> Result<Self, ManifestError> {
         let mut check = Check::new(&manifest);
         check.names();
-        check.authentication();
+        let session_token = check.authentication();
         let webhook_records = check.webhook();
         let objects = check.objects();
         let target = check.target();
         let errors = check.errors();
+        let limit_headers = check.limits();
         let problems = check.problems();
         if problems.is_empty() {
-            return Ok(Self { webhook_records, objects, target, errors, manifest });
+            return Ok(Self { session_token, webhook_records, objects, target, errors, limit_headers, manifest });
         }
         Err(ManifestError { connector: manifest.connector.to_string(), problems })
     }
@@ -148,6 +93,13 @@ impl CompiledManifest {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The token of a session in a login's answer; nothing if the answer has none.
+    #[must_use]
+    pub fn session_token(&self, answer: &Json) -> Option<String> {
+        let token: Option<String> = self.session_token.as_ref()?.run_as(answer, vec![], "a text").ok()?;
+        token.filter(|token| !token.is_empty())
     }
 
     /// The records that a webhook's body speaks of, each by itself: one that cannot be identified
@@ -173,7 +125,8 @@ impl CompiledManifest {
         }
         let program = self.webhook_records.as_ref().ok_or(IdentifyError::NoWebhooks)?;
         let body = Json::parse("webhook.records", body)?;
-        let entries: Vec<Entry> = program.run_as(&body, vec![], "a list of {object, id, deleted, record}")?;
+        let entries: Vec<Entry> =
+            program.run_as(&body, vec![settings.clone()], "a list of {object, id, deleted, record}")?;
         let identified = entries.into_iter().map(|entry| {
             let deleted = entry.deleted.unwrap_or(false);
             if let Some(record) = &entry.record {
@@ -210,6 +163,25 @@ impl CompiledManifest {
     #[must_use]
     pub fn list_changed(&self, object: &ObjectName) -> Option<&CompiledList> {
         self.source_object(object)?.list_changed.as_ref()
+    }
+
+    /// How to list what was deleted of a source object; nothing if the source does not tell.
+    #[must_use]
+    pub fn list_deleted(&self, object: &ObjectName) -> Option<&CompiledList> {
+        self.source_object(object)?.list_deleted.as_ref()
+    }
+
+    /// How to read the records of these ids of a source object in one request.
+    ///
+    /// # Errors
+    /// [`IdentifyError::UnknownObject`] if there is no way to read several, [`IdentifyError::NoId`] if
+    /// one of the texts can be no id of the object.
+    pub fn read_many(&self, object: &ObjectName, ids: &[SourceId]) -> Result<&CompiledReadMany, IdentifyError> {
+        let source = self.source_object(object).ok_or(IdentifyError::UnknownObject)?;
+        for id in ids {
+            source.identify.id_of(&Value::from(id.as_str()))?;
+        }
+        source.read_many.as_ref().ok_or(IdentifyError::UnknownObject)
     }
 
     /// How to read the record of that id of a source object.
@@ -254,6 +226,12 @@ impl CompiledManifest {
     pub fn errors(&self) -> &CompiledErrors {
         &self.errors
     }
+
+    /// Where answers tell of limits.
+    #[must_use]
+    pub fn limit_headers(&self) -> &CompiledLimitHeaders {
+        &self.limit_headers
+    }
 }
 
 /// Why a connection's settings do not fit its connector.
@@ -273,77 +251,16 @@ pub enum SettingsError {
     },
 }
 
-impl CompiledOperation {
-    /// The request's JSON body for a payload; nothing if the operation sends none.
-    ///
-    /// # Errors
-    /// [`MappingError`] if the program cannot handle the payload.
-    pub fn body(&self, payload: &Json, variables: OperationVariables) -> Result<Option<String>, MappingError> {
-        let OperationVariables { settings, object, key, target } = variables;
-        let Some(program) = &self.body else { return Ok(None) };
-        program.run(payload, vec![settings, object, key, target]).map(|body| Some(body.to_text()))
-    }
-
-    /// The record's id in an answer. Nothing if the answer has none.
-    #[must_use]
-    pub fn answered_id(&self, answer: &Json) -> Option<String> {
-        text_of(self.id.as_ref()?, answer)
-    }
-
-    /// The record's version in an answer. Nothing if the answer has none.
-    #[must_use]
-    pub fn answered_version(&self, answer: &Json) -> Option<String> {
-        text_of(self.version.as_ref()?, answer)
-    }
-
-    /// The record in an answer, as JSON text. Nothing: there is no such record.
-    ///
-    /// # Errors
-    /// [`MappingError`] if the program cannot handle the answer.
-    pub fn answered_record(&self, answer: &Json) -> Result<Option<String>, MappingError> {
-        let record = match &self.record {
-            Some(program) => program.run(answer, vec![])?.to_text(),
-            None => answer.to_text(),
-        };
-        Ok((record != "null").then_some(record))
-    }
-}
-
-impl CompiledErrors {
-    /// Whether a 2xx answer is a refusal all the same.
-    #[must_use]
-    pub fn is_refusal(&self, answer: &Json) -> bool {
-        let refused = |program: &Program| program.run_as(answer, vec![], "true or false").unwrap_or(false);
-        self.refused.as_ref().is_some_and(refused)
-    }
-
-    /// The vendor's code in a refusal.
-    #[must_use]
-    pub fn answered_code(&self, refusal: &Json) -> Option<String> {
-        text_of(self.code.as_ref()?, refusal)
-    }
-
-    /// The vendor's words in a refusal.
-    #[must_use]
-    pub fn answered_message(&self, refusal: &Json) -> Option<String> {
-        text_of(self.message.as_ref()?, refusal)
-    }
-}
-
-impl CompiledErrorRule {
-    /// The id of the record that is there already.
-    #[must_use]
-    pub fn answered_id(&self, refusal: &Json) -> Option<String> {
-        text_of(self.id.as_ref()?, refusal)
-    }
-}
-
 // A program that does not fit the answer, and an answer without the value, are the same: no value.
-fn text_of(program: &Program, answer: &Json) -> Option<String> {
-    let text = program.run(answer, vec![]).ok()?.to_text();
+pub(super) fn text_of(program: &Program, answer: &Json, variables: Vec<Json>) -> Option<String> {
+    text_in(&program.run(answer, variables).ok()?)
+}
+
+/// A text that is not empty, or a number as it was written: `1.50` is not `1.5`.
+pub(super) fn text_in(value: &Json) -> Option<String> {
+    let text = value.to_text();
     match text.bytes().next()? {
         b'"' => serde_json::from_str(&text).ok().filter(|text: &String| !text.is_empty()),
-        // As it was written: `1.50` is not `1.5`.
         b'-' | b'0'..=b'9' => Some(text),
         _ => None,
     }

@@ -103,14 +103,14 @@ impl CompiledIdentify {
 }
 
 // Absent is fine, broken is not.
-fn option_of(program: Option<Option<Program>>) -> Option<Option<Program>> {
+pub(super) fn option_of(program: Option<Option<Program>>) -> Option<Option<Program>> {
     match program {
         None => Some(None),
         Some(compiled) => compiled.map(Some),
     }
 }
 
-fn id_of(value: &Value, characters: IdCharacters) -> Result<SourceId, IdentifyError> {
+pub(super) fn id_of(value: &Value, characters: IdCharacters) -> Result<SourceId, IdentifyError> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) if !number.is_f64() => number.to_string(),
@@ -119,7 +119,7 @@ fn id_of(value: &Value, characters: IdCharacters) -> Result<SourceId, IdentifyEr
     SourceId::parse(text).ok().filter(|id| characters.fit(id.as_str())).ok_or(IdentifyError::NoId)
 }
 
-fn version_of(value: &Value, kind: VersionKind) -> Result<Option<i64>, IdentifyError> {
+pub(super) fn version_of(value: &Value, kind: VersionKind) -> Result<Option<i64>, IdentifyError> {
     let version = match (kind, value) {
         (_, Value::Null) => return Ok(None),
         (VersionKind::Timestamp, Value::String(text)) => text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond),

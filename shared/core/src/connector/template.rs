@@ -1,13 +1,16 @@
 //! Texts with named places: `/v3/company/{settings.realm}/invoice/{id}`.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// A text with places that are filled when a request is made: `{settings.<name>}`, `{key}`,
-/// `{object}`, `{id}`, `{version}`, and in lists `{since}`, `{after}` and `{page_size}`. There is no
-/// way to write a literal brace.
+/// `{object}`, `{id}`, `{ids}`, `{version}`, `{external_id}`, and in lists `{since}`, `{since_unzoned}`,
+/// `{since_milliseconds}`, `{after}`, `{now}`, `{page_size}`, `{cursor}`, `{page}` and `{offset}`. There
+/// is no way to write a literal brace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Template {
     text: String,
@@ -31,14 +34,30 @@ pub enum Variable {
     Object,
     /// The id of the record at the application.
     Id,
+    /// The ids of several records at the application.
+    Ids,
     /// The version of the record at the application.
     Version,
+    /// Our own id of the record, for applications that keep it.
+    ExternalId,
     /// The version after which records are listed.
     Since,
+    /// The same in UTC, without the letter that says so.
+    SinceUnzoned,
+    /// The same in milliseconds since 1970.
+    SinceMilliseconds,
+    /// The moment of the request.
+    Now,
     /// The id after which records of that version are listed.
     After,
     /// How many records a page has at most.
     PageSize,
+    /// What the application said to ask with for the next page.
+    Cursor,
+    /// The number of the page.
+    Page,
+    /// How many records were listed before the page.
+    Offset,
 }
 
 impl fmt::Display for Variable {
@@ -48,10 +67,18 @@ impl fmt::Display for Variable {
             Self::Key => formatter.write_str("key"),
             Self::Object => formatter.write_str("object"),
             Self::Id => formatter.write_str("id"),
+            Self::Ids => formatter.write_str("ids"),
             Self::Version => formatter.write_str("version"),
+            Self::ExternalId => formatter.write_str("external_id"),
             Self::Since => formatter.write_str("since"),
+            Self::SinceUnzoned => formatter.write_str("since_unzoned"),
+            Self::SinceMilliseconds => formatter.write_str("since_milliseconds"),
+            Self::Now => formatter.write_str("now"),
             Self::After => formatter.write_str("after"),
             Self::PageSize => formatter.write_str("page_size"),
+            Self::Cursor => formatter.write_str("cursor"),
+            Self::Page => formatter.write_str("page"),
+            Self::Offset => formatter.write_str("offset"),
         }
     }
 }
@@ -63,7 +90,10 @@ pub enum TemplateError {
     #[error("`{{` and `}}` do not pair")]
     Braces,
     /// A place that nothing fills.
-    #[error("there is no {{{place}}}; there are settings.<name>, key, object, id, version, since, after and page_size")]
+    #[error(
+        "there is no {{{place}}}; there are settings.<name>, key, object, id, ids, version, external_id, since, \
+         since_unzoned, since_milliseconds, after, now, page_size, cursor, page and offset"
+    )]
     UnknownPlace {
         /// What stands between the braces.
         place: String,
@@ -87,41 +117,67 @@ pub struct TemplateValues<'a> {
     pub object: Option<&'a str>,
     /// The record's id at the application.
     pub id: Option<&'a str>,
+    /// The ids of several records at the application, with what stands between them.
+    pub ids: Option<&'a str>,
     /// The record's version at the application.
     pub version: Option<&'a str>,
+    /// Our own id of the record.
+    pub external_id: Option<&'a str>,
     /// Where a list begins.
-    pub list: Option<ListPlaces<'a>>,
+    pub list: Option<&'a ListPlaces>,
 }
 
 /// Where a list begins, as it stands in a request.
-#[derive(Debug, Clone, Copy)]
-pub struct ListPlaces<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListPlaces {
     /// The version after which records are listed.
-    pub since: &'a str,
+    pub since: String,
+    /// The same without the `Z`, where versions are moments.
+    pub since_unzoned: Option<String>,
+    /// The same in milliseconds since 1970, where versions are moments.
+    pub since_milliseconds: Option<i64>,
     /// The id after which records of that version are listed; may be empty.
-    pub after: &'a str,
+    pub after: String,
+    /// The moment of the request.
+    pub now: String,
     /// How many records a page has at most.
-    pub page_size: &'a str,
+    pub page_size: u16,
+    /// What the application said to ask with for this page; nothing on the first one.
+    pub cursor: Option<String>,
+    /// The number of the page, where pages are numbered.
+    pub page: Option<u32>,
+    /// How many records were listed before the page, where that is what is asked with.
+    pub offset: Option<u32>,
 }
 
 impl<'a> TemplateValues<'a> {
     /// Values for templates that use settings alone.
     #[must_use]
     pub fn settings(settings: &'a BTreeMap<String, String>) -> Self {
-        Self { settings, key: None, object: None, id: None, version: None, list: None }
+        Self { settings, key: None, object: None, id: None, ids: None, version: None, external_id: None, list: None }
     }
 
-    fn get(&self, variable: &Variable) -> Option<&'a str> {
+    fn get(&self, variable: &Variable) -> Option<Cow<'a, str>> {
+        let text = |text: Option<&'a str>| text.filter(|text| !text.is_empty()).map(Cow::Borrowed);
+        let number = |number: Option<i64>| number.map(|number| Cow::Owned(number.to_string()));
         match variable {
-            Variable::Setting(name) => filled(self.settings.get(name).map(String::as_str)),
-            Variable::Key => filled(self.key),
-            Variable::Object => filled(self.object),
-            Variable::Id => filled(self.id),
-            Variable::Version => filled(self.version),
-            Variable::Since => self.list.map(|list| list.since),
+            Variable::Setting(name) => text(self.settings.get(name).map(String::as_str)),
+            Variable::Key => text(self.key),
+            Variable::Object => text(self.object),
+            Variable::Id => text(self.id),
+            Variable::Ids => text(self.ids),
+            Variable::Version => text(self.version),
+            Variable::ExternalId => text(self.external_id),
+            Variable::Since => text(self.list.map(|list| list.since.as_str())),
+            Variable::SinceUnzoned => text(self.list?.since_unzoned.as_deref()),
+            Variable::SinceMilliseconds => number(self.list?.since_milliseconds),
+            Variable::Now => text(self.list.map(|list| list.now.as_str())),
             // Before the first record it may well be the empty text.
-            Variable::After => self.list.map(|list| list.after),
-            Variable::PageSize => self.list.map(|list| list.page_size),
+            Variable::After => Some(Cow::Borrowed(self.list?.after.as_str())),
+            Variable::PageSize => number(Some(self.list?.page_size.into())),
+            Variable::Cursor => text(self.list?.cursor.as_deref()),
+            Variable::Page => number(self.list?.page.map(i64::from)),
+            Variable::Offset => number(self.list?.offset.map(i64::from)),
         }
     }
 }
@@ -157,7 +213,7 @@ impl Template {
                 Part::Place(variable) => {
                     let value =
                         values.get(variable).ok_or_else(|| TemplateError::NoValue { place: variable.to_string() })?;
-                    filled.push_str(&encode(value));
+                    filled.push_str(&encode(&value));
                 }
             }
         }
@@ -179,10 +235,6 @@ impl Template {
     }
 }
 
-fn filled(value: Option<&str>) -> Option<&str> {
-    value.filter(|value| !value.is_empty())
-}
-
 fn push_literal(parts: &mut Vec<Part>, literal: &str) -> Result<(), TemplateError> {
     if literal.contains('}') {
         return Err(TemplateError::Braces);
@@ -198,10 +250,18 @@ fn parse_place(place: &str) -> Result<Variable, TemplateError> {
         "key" => Ok(Variable::Key),
         "object" => Ok(Variable::Object),
         "id" => Ok(Variable::Id),
+        "ids" => Ok(Variable::Ids),
         "version" => Ok(Variable::Version),
+        "external_id" => Ok(Variable::ExternalId),
         "since" => Ok(Variable::Since),
+        "since_unzoned" => Ok(Variable::SinceUnzoned),
+        "since_milliseconds" => Ok(Variable::SinceMilliseconds),
+        "now" => Ok(Variable::Now),
         "after" => Ok(Variable::After),
         "page_size" => Ok(Variable::PageSize),
+        "cursor" => Ok(Variable::Cursor),
+        "page" => Ok(Variable::Page),
+        "offset" => Ok(Variable::Offset),
         _ => match place.strip_prefix("settings.") {
             Some(name) if is_name(name) => Ok(Variable::Setting(name.to_owned())),
             _ if place.contains('{') => Err(TemplateError::Braces),

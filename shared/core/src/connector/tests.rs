@@ -91,7 +91,11 @@ fn errors_name_the_place_and_come_all_at_once() {
         ),
         (&format!("{create}/headers"), json!({"X Y": "x"}), "a header's name is letters, digits and hyphens"),
         (&format!("{create}/body"), json!("env"), "`env` is not allowed in a mapping"),
-        ("/errors/rules", json!([{"means": "retry"}]), "errors.rules.1: a rule names a status or a code"),
+        (
+            "/errors/rules",
+            json!([{"means": "retry"}]),
+            "errors.rules.1: a rule names a status, a code, a header or a body",
+        ),
         (
             "/errors/rules",
             json!([{"status": 400, "means": "retry", "id": ".id"}]),
@@ -121,6 +125,120 @@ fn errors_name_the_place_and_come_all_at_once() {
     let mut said = manifest();
     said["base_url"] = json!("https://{settings.a}/{settings.b}");
     assert_eq!(compile(said).unwrap_err().matches("there is no setting").count(), 2);
+}
+
+#[test]
+fn what_is_said_of_writing_and_reading_must_fit_together() {
+    let object = "/target/objects/*";
+    let operation = json!({"method": "PUT", "path": "/{object}", "query": {"key": "{key}"}, "body": "."});
+    let batch = |body: &str, max: u32| json!({"max_items": max, "method": "POST", "path": "/batch", "body": body, "items": ".items"});
+    let many = |query: Value| json!({"max": 10, "method": "GET", "path": "/m", "query": query, "records": "."});
+    for (pointer, value, expected) in [
+        (
+            object,
+            json!({"update": operation}),
+            "target.objects.*: one of create and upsert says how a record is written",
+        ),
+        (object, json!({"create": operation, "upsert": operation}), "upsert goes in place of create and update"),
+        (object, json!({"upsert": operation, "update": operation}), "upsert goes in place of create and update"),
+        (
+            "/target/objects/*/upsert",
+            json!({"method": "PATCH", "path": "/{id}"}),
+            "upsert.path: there is no {id} at this place",
+        ),
+        (
+            "/target/objects/*/delete",
+            json!({"method": "GET", "path": "/{id}"}),
+            "delete.method: GET may not have an effect",
+        ),
+        ("/target/objects/*/delete", json!({"method": "DELETE", "path": "/{ids}"}), "there is no {ids} at this place"),
+        ("/target/objects/*/batch", batch(".", 10), "the request does not carry each item's .key"),
+        ("/target/objects/*/batch", batch("map(.key)", 0), "batch.max_items: must be from 1 to 1000"),
+        ("/target/objects/*/batch", batch("map(.key) [", 1), "target.objects.*.batch.body"),
+        (
+            "/target",
+            json!({"once": "external_id", "objects": {"*": {"create": operation}}}),
+            "does not carry {external_id}",
+        ),
+        ("/target/objects/*/create/id", json!("$key"), "target.objects.*.create.id"),
+        ("/objects/Thing/read_many", many(json!({})), "read_many: the request does not carry {ids}"),
+        ("/objects/Thing/read_many", many(json!({"i": "{ids}{id}"})), "there is no {id} at this place"),
+        (
+            "/objects/Thing/read_many",
+            json!({"max": 0, "separator": "", "method": "GET", "path": "/{ids}", "records": "."}),
+            "objects.Thing.read_many.max: must be from 1 to 1000; objects.Thing.read_many.separator: must not be empty",
+        ),
+        ("/limits", json!({"redirects": 6}), "limits.redirects: must be at most 5"),
+        ("/limits", json!({"concurrent_requests": 0}), "limits.concurrent_requests: must be above 0"),
+        (
+            "/limits",
+            json!({"request_timeout_seconds": 601}),
+            "limits.request_timeout_seconds: must be above 0, and at most 600",
+        ),
+        ("/limits", json!({"response_max_bytes": 0}), "limits.response_max_bytes: must be above 0"),
+        ("/limits", json!({"headers": {"limit": "X Y"}}), "limits.headers.limit: a header's name"),
+        (
+            "/limits",
+            json!({"headers": {"usage": {"header": "X", "matches": "("}}}),
+            "usage.matches: is no regular expression",
+        ),
+        ("/limits", json!({"headers": {"usage": {"header": "X", "matches": "(a)"}}}), "usage.matches: needs 2 groups"),
+        (
+            "/errors/rules",
+            json!([{"header": {"name": "X", "matches": "["}, "means": "retry"}]),
+            "errors.rules.1.header.matches: is no regular expression of at most 1000 bytes",
+        ),
+        (
+            "/errors/rules",
+            json!([{"header": {"name": "", "matches": "x"}, "means": "retry"}]),
+            "errors.rules.1.header.name",
+        ),
+        ("/errors/rules", json!([{"body": ".a |", "means": "retry"}]), "errors.rules.1.body"),
+    ] {
+        let error = wrong(pointer, value.clone());
+        assert!(error.contains(expected), "{pointer} = {value}: {error}");
+    }
+    let mut said = manifest();
+    said["target"]["objects"]["*"] = json!({
+        "upsert": {"method": "PATCH", "path": "/{object}/{external_id}", "query": {"key": "{key}"}, "body": ".", "id": ".id // $external_id"},
+        "delete": {"method": "DELETE", "path": "/{object}/{id}"},
+        "batch": batch("map({key: .key, payload: .payload})", 100),
+    });
+    let compiled = compile(said).unwrap();
+    let written = compiled.target_object(&self::object("any")).unwrap();
+    for is_known in [true, false] {
+        assert_eq!(written.write(is_known).unwrap().kind, OperationKind::Upsert);
+    }
+}
+
+#[test]
+fn a_rule_fits_by_status_code_header_and_body_together() {
+    let mut said = manifest();
+    said["errors"]["rules"] = json!([
+        {"status": 400, "code": ["7"], "header": {"name": "X-Fault", "matches": "^quota"}, "body": ".kind == 1", "means": "throttle"},
+        {"body": ".kind == 2", "means": "gone"},
+        {"header": {"name": "x-fault", "matches": "session"}, "operations": ["read", "batch"], "means": "reauthenticate"},
+    ]);
+    let compiled = compile(said).unwrap();
+    let meaning = |status: u16, code: Option<&str>, header: Option<&str>, body: &str, operation: OperationKind| {
+        let body = Json::parse("body", body).unwrap();
+        let refused = Refused { operation, status, code, body: &body };
+        let header = |name: &str| header.filter(|_| name.eq_ignore_ascii_case("x-fault"));
+        compiled.errors().rule_for(&refused, header).map(|rule| rule.rule.means)
+    };
+    let kind = r#"{"kind": 1}"#;
+    assert_eq!(meaning(400, Some("7"), Some("quota used"), kind, OperationKind::Create), Some(Meaning::Throttle));
+    assert_eq!(meaning(401, Some("7"), Some("quota used"), kind, OperationKind::Create), None);
+    assert_eq!(meaning(400, Some("8"), Some("quota used"), kind, OperationKind::Create), None);
+    assert_eq!(meaning(400, Some("7"), Some("no quota"), kind, OperationKind::Create), None);
+    assert_eq!(meaning(400, Some("7"), None, kind, OperationKind::Create), None);
+    assert_eq!(meaning(400, Some("7"), Some("quota used"), "{}", OperationKind::Create), None);
+    assert_eq!(meaning(500, None, None, r#"{"kind": 2}"#, OperationKind::Delete), Some(Meaning::Gone));
+    for garbage in ["null", "[]", "7", "\"text\"", r#"{"kind": -1}"#, r#"{"kind": [2]}"#] {
+        assert_eq!(meaning(500, None, None, garbage, OperationKind::Delete), None, "{garbage}");
+    }
+    assert_eq!(meaning(403, None, Some("a session"), "null", OperationKind::Batch), Some(Meaning::Reauthenticate));
+    assert_eq!(meaning(403, None, Some("a session"), "null", OperationKind::Create), None);
 }
 
 #[test]
@@ -156,6 +274,7 @@ fn every_way_to_say_once_is_read() {
     ] {
         let mut said = manifest();
         said["target"]["once"] = once.clone();
+        said["target"]["objects"]["*"]["create"]["query"]["external_id"] = json!("{external_id}");
         let compiled = compile(said).unwrap();
         assert_eq!(serde_json::to_value(&compiled.manifest().target.as_ref().unwrap().once).unwrap(), once);
     }

@@ -1,10 +1,20 @@
 //! Polling against a source that changes while it is read, with crashes between any two steps.
 
+mod lists;
+
 use super::*;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-const OVERLAP: Overlap = Overlap(Some(SignedDuration::from_secs(10)));
+const KEYSET: Manner = Manner {
+    keyset: true,
+    ordered: true,
+    versioned: true,
+    bound: None,
+    page_size: 2,
+    overlap: Some(SignedDuration::from_secs(10)),
+};
+const AT_ONCE: Manner = Manner { overlap: None, ..KEYSET };
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -19,9 +29,16 @@ fn run(number: u128) -> Uuid {
 }
 
 fn begun(progress: &Progress, number: u128, now: i64) -> Progress {
-    match progress.begin(run(number), None, OVERLAP, at(now)) {
+    match progress.begin(run(number), None, &KEYSET, at(now)) {
         Begin::Begins(progress) => *progress,
         other => panic!("{other:?}"),
+    }
+}
+
+impl Progress {
+    fn reads(&self, last: Option<Position>, more: bool, manner: &Manner, now: Timestamp) -> Self {
+        let page = PageRead { records: 1, highest: last.clone(), last, more, ..PageRead::default() };
+        self.page_read(&page, manner, None, None, now).unwrap()
     }
 }
 
@@ -29,10 +46,10 @@ fn begun(progress: &Progress, number: u128, now: i64) -> Progress {
 fn the_watermark_moves_page_by_page_and_a_later_run_goes_on_there() {
     let progress = begun(&Progress::default(), 1, 1_000);
     assert_eq!(progress.run.as_ref().unwrap().position, None);
-    let progress = progress.page_read(Some(place(100, "b")), true, OVERLAP, at(1_001));
+    let progress = progress.reads(Some(place(100, "b")), true, &KEYSET, at(1_001));
     assert_eq!((progress.turn(run(1), 1), progress.turn(run(1), 2)), (Turn::Done(2), Turn::Read));
     // The run dies; another one takes over when its lease is over.
-    assert_eq!(progress.begin(run(2), None, OVERLAP, at(1_100)), Begin::Busy);
+    assert_eq!(progress.begin(run(2), None, &KEYSET, at(1_100)), Begin::Busy);
     let later = begun(&progress, 2, 1_001 + 900 + 1);
     assert_eq!(later.turn(run(1), 2), Turn::Over);
     assert_eq!(later.run.unwrap().position.unwrap().version, 90_000_000);
@@ -41,10 +58,10 @@ fn the_watermark_moves_page_by_page_and_a_later_run_goes_on_there() {
 #[test]
 fn a_message_that_comes_again_goes_on_with_its_run() {
     let progress = begun(&Progress::default(), 1, 1_000);
-    assert_eq!(progress.begin(run(1), None, OVERLAP, at(1_001)), Begin::Goes(1));
-    let progress = progress.page_read(Some(place(100, "b")), true, OVERLAP, at(1_001));
-    assert_eq!(progress.begin(run(1), None, OVERLAP, at(1_002)), Begin::Goes(2));
-    let done = progress.page_read(None, false, OVERLAP, at(1_003));
+    assert_eq!(progress.begin(run(1), None, &KEYSET, at(1_001)), Begin::Goes(1));
+    let progress = progress.reads(Some(place(100, "b")), true, &KEYSET, at(1_001));
+    assert_eq!(progress.begin(run(1), None, &KEYSET, at(1_002)), Begin::Goes(2));
+    let done = progress.reads(None, false, &KEYSET, at(1_003));
     assert_eq!(
         (done.run.is_none(), done.completed.clone().map(|run| (run.ended_at, run.pages))),
         (true, Some((at(1_003), 2)))
@@ -55,12 +72,12 @@ fn a_message_that_comes_again_goes_on_with_its_run() {
 #[test]
 fn an_idle_source_is_read_again_from_its_watermark_alone() {
     let first = begun(&Progress::default(), 1, 105);
-    let first = first.page_read(Some(place(100, "b")), false, OVERLAP, at(105));
-    assert!(!first.settled, "a record of second 99 may still become visible");
+    let first = first.reads(Some(place(100, "b")), false, &KEYSET, at(105));
+    assert!(!first.changed.settled, "a record of second 99 may still become visible");
     let second = begun(&first, 2, 111);
     assert_eq!(second.run.as_ref().unwrap().position, Some(Position { version: 90_000_000, id: None }));
-    let second = second.page_read(Some(place(100, "b")), false, OVERLAP, at(111));
-    assert!(second.settled);
+    let second = second.reads(Some(place(100, "b")), false, &KEYSET, at(111));
+    assert!(second.changed.settled);
     let third = begun(&second, 3, 200);
     assert_eq!(third.run.unwrap().position, Some(place(100, "b")));
 }
@@ -68,10 +85,10 @@ fn an_idle_source_is_read_again_from_its_watermark_alone() {
 #[test]
 fn what_changed_before_the_floor_is_of_no_concern() {
     let floor = Position { version: 50_000_000, id: None };
-    let Begin::Begins(progress) = Progress::default().begin(run(1), Some(&floor), OVERLAP, at(100)) else { panic!() };
+    let Begin::Begins(progress) = Progress::default().begin(run(1), Some(&floor), &KEYSET, at(100)) else { panic!() };
     assert_eq!(progress.run.as_ref().unwrap().position, Some(floor.clone()));
-    let further = progress.page_read(Some(place(90, "a")), false, Overlap(None), at(100));
-    let Begin::Begins(further) = further.begin(run(2), Some(&floor), Overlap(None), at(200)) else { panic!() };
+    let further = progress.reads(Some(place(90, "a")), false, &AT_ONCE, at(100));
+    let Begin::Begins(further) = further.begin(run(2), Some(&floor), &AT_ONCE, at(200)) else { panic!() };
     assert_eq!(further.run.unwrap().position, Some(place(90, "a")));
 }
 
@@ -82,7 +99,7 @@ fn people_are_told_once_until_a_run_is_complete() {
     assert!(tell && progress.run.is_none());
     let (progress, tell) = begun(&progress, 2, 200).given_up("refused", at(201));
     assert!(!tell && progress.failing.as_ref().unwrap().since == at(101));
-    let progress = begun(&progress, 3, 300).page_read(None, false, OVERLAP, at(301));
+    let progress = begun(&progress, 3, 300).reads(None, false, &KEYSET, at(301));
     assert_eq!(progress.failing, None);
 }
 
@@ -153,7 +170,7 @@ proptest! {
                         let (places, more) = page(&visible, position.as_ref(), size);
                         read.extend(places.iter().cloned());
                         if dies && number.is_multiple_of(2) { break; }
-                        progress = progress.page_read(places.last().cloned(), more, OVERLAP, at(clock));
+                        progress = progress.reads(places.last().cloned(), more, &KEYSET, at(clock));
                         if dies || progress.run.is_none() { break; }
                     }
                 }

@@ -1,6 +1,7 @@
 //! Whether a webhook comes from whom it says, and what its event's id is.
 
-use super::{Encoding, EventIdRule, SignatureScheme, SignedText, standard, tolerance};
+use super::request::mac;
+use super::{Encoding, EventIdRule, SignatureScheme, SignedPlace, SignedRequest, TimeUnit, standard, tolerance};
 use crate::ids::{InvalidId, SenderEventId};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -91,7 +92,7 @@ pub fn verify<'h>(
     scheme: &SignatureScheme,
     secrets: &ActiveSecrets,
     header: impl Fn(&str) -> Option<&'h str>,
-    body: &[u8],
+    request: &SignedRequest<'_>,
     now: Timestamp,
 ) -> Result<(), SignatureError> {
     let required = |name: &str| {
@@ -101,36 +102,39 @@ pub fn verify<'h>(
     };
     match scheme {
         SignatureScheme::HmacSha256 {
-            header, prefix, encoding, signed, timestamp_header, tolerance_seconds, ..
+            header,
+            prefix,
+            encoding,
+            signed,
+            timestamp_header,
+            timestamp_unit,
+            tolerance_seconds,
+            ..
         } => {
             let tag = decode(strip(required(header)?, prefix)?, *encoding)?;
             let timestamp = timestamp_header.as_deref().map(required).transpose()?;
-            let parts: [&[u8]; 3] = match signed {
-                SignedText::Body => [b"", b"", body],
-                SignedText::TimestampAndBody { separator } => {
-                    let timestamp = timestamp.ok_or(SignatureError::MissingHeader)?;
-                    [timestamp.as_bytes(), separator.as_bytes(), body]
-                }
-            };
+            if signed.has(SignedPlace::Timestamp) && timestamp.is_none() {
+                return Err(SignatureError::MissingHeader);
+            }
             let mut known = false;
             for secret in secrets.iter() {
-                known |= mac(secret, parts)?.verify_slice(&tag).is_ok();
+                known |= mac(secret, signed, request, timestamp.unwrap_or_default())?.verify_slice(&tag).is_ok();
             }
             believe(known)?;
-            timestamp.map_or(Ok(()), |sent| check_time(sent, now, tolerance(*tolerance_seconds)))
+            timestamp.map_or(Ok(()), |sent| check_time(sent, *timestamp_unit, now, tolerance(*tolerance_seconds)))
         }
         SignatureScheme::StandardWebhooks { tolerance_seconds, .. } => {
             let (id, sent) = (required("webhook-id")?, required("webhook-timestamp")?);
-            believe(standard::is_signed(secrets, id, sent, body, required("webhook-signature")?)?)?;
-            check_time(sent, now, tolerance(*tolerance_seconds))
+            believe(standard::is_signed(secrets, id, sent, request.body, required("webhook-signature")?)?)?;
+            check_time(sent, TimeUnit::Seconds, now, tolerance(*tolerance_seconds))
         }
         SignatureScheme::Token { header, prefix, .. } => {
             let given = strip(required(header)?, prefix)?.as_bytes();
             let mut known = false;
             for secret in secrets.iter() {
                 // Tags instead of the tokens themselves: verifying tags takes constant time.
-                let tag = mac(secret, [b"", b"", given])?.finalize().into_bytes();
-                known |= mac(secret, [b"", b"", secret.as_bytes()])?.verify_slice(&tag).is_ok();
+                let tag = tag_of(secret, given)?.finalize().into_bytes();
+                known |= tag_of(secret, secret.as_bytes())?.verify_slice(&tag).is_ok();
             }
             believe(known)
         }
@@ -180,16 +184,14 @@ fn decode(text: &str, encoding: Encoding) -> Result<Vec<u8>, SignatureError> {
     decoded.ok_or(SignatureError::MalformedHeader)
 }
 
-fn mac(secret: &str, parts: [&[u8]; 3]) -> Result<Hmac<Sha256>, SignatureError> {
+fn tag_of(secret: &str, text: &[u8]) -> Result<Hmac<Sha256>, SignatureError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| SignatureError::Secret)?;
-    for part in parts {
-        mac.update(part);
-    }
+    mac.update(text);
     Ok(mac)
 }
 
-fn check_time(sent: &str, now: Timestamp, tolerance: Duration) -> Result<(), SignatureError> {
-    let sent: i64 = sent.parse().map_err(|_| SignatureError::MalformedHeader)?;
+fn check_time(sent: &str, unit: TimeUnit, now: Timestamp, tolerance: Duration) -> Result<(), SignatureError> {
+    let sent = unit.seconds(sent).ok_or(SignatureError::MalformedHeader)?;
     let apart = now.as_second().checked_sub(sent).ok_or(SignatureError::OutOfTolerance)?.unsigned_abs();
     if apart <= tolerance.as_secs() { Ok(()) } else { Err(SignatureError::OutOfTolerance) }
 }
@@ -230,7 +232,8 @@ mod tests {
         now: i64,
     ) -> Result<(), SignatureError> {
         let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        verify(scheme, &secrets(secret), header, body, Timestamp::from_second(now).unwrap())
+        let request = SignedRequest { method: "POST", url: "https://www.example.com/webhook_uri", body };
+        verify(scheme, &secrets(secret), header, &request, Timestamp::from_second(now).unwrap())
     }
 
     // The example of the specification's own libraries.
@@ -315,6 +318,34 @@ mod tests {
             let refused = check(&scheme, json!("example"), &[("x-sign", garbage), headers[1]], BODY, NOW);
             assert!(matches!(refused, Err(SignatureError::MalformedHeader | SignatureError::Mismatch)), "{garbage}");
         }
+    }
+
+    #[test]
+    fn hubspots_third_version_is_verified() {
+        let scheme = scheme(
+            r#"{"scheme":"hmac_sha256","header":"X-HubSpot-Signature-v3","encoding":"base64",
+                "signed":"{method}{url_decoded}{body}{timestamp}","timestamp_header":"X-HubSpot-Request-Timestamp",
+                "timestamp_unit":"milliseconds","secret":"secret"}"#,
+        );
+        // The values of the vendor's own library (HubSpot/hubspot-api-python, tests/spec/utils/test_signature.py).
+        let (secret, body) = (json!("yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"), b"{'example_field':'example_value'}");
+        let headers = [
+            ("x-hubspot-signature-v3", "K36dawei4A+QBNolUOqo7s91KQDWQ5MXZ/QufNYuk/Y="),
+            ("x-hubspot-request-timestamp", "1693657560000"),
+        ];
+        let check = |headers: &[(&str, &str)], body: &[u8], now| check(&scheme, secret.clone(), headers, body, now);
+        assert_eq!(check(&headers, body, 1_693_657_560), Ok(()));
+        assert_eq!(check(&headers, body, 1_693_657_860), Ok(()));
+        assert_eq!(check(&headers, body, 1_693_657_861), Err(SignatureError::OutOfTolerance));
+        assert_eq!(check(&headers, b"{}", 1_693_657_560), Err(SignatureError::Mismatch));
+        assert_eq!(check(&headers[..1], body, 1_693_657_560), Err(SignatureError::MissingHeader));
+        let seconds = [headers[0], ("x-hubspot-request-timestamp", "1693657560")];
+        assert_eq!(check(&seconds, body, 1_693_657_560), Err(SignatureError::Mismatch));
+        // Another address has another signature.
+        let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let request = SignedRequest { method: "POST", url: "https://www.example.com/other", body };
+        let now = Timestamp::from_second(1_693_657_560).unwrap();
+        assert_eq!(verify(&scheme, &secrets(secret.clone()), header, &request, now), Err(SignatureError::Mismatch));
     }
 
     #[test]

@@ -139,6 +139,32 @@ async fn a_wait_that_is_written_after_newer_content_came_is_not_one() {
 }
 
 #[tokio::test]
+async fn a_wait_is_not_written_while_newer_content_is() {
+    let fixture = Fixture::new().await;
+    let old = event(INVOICE, "i", Some(1), "A", 1);
+    fixture.database.replicate(&fixture.tenant, now(), std::slice::from_ref(&old)).await.unwrap();
+    let mut other = fixture.connect().await;
+    let newer = other.transaction().await.unwrap();
+    let sql = format!("UPDATE {}.source_records SET event = gen_random_uuid()", fixture.tenant.id().schema_name());
+    newer.execute(&sql, &[]).await.unwrap();
+    let look = fixture.connect().await;
+    let waits = async {
+        // The wait has come as far as the record; without the lock it would pass, and be written.
+        let is_held = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                       WHERE NOT l.granted AND a.query LIKE $1";
+        let pattern = format!("%{}.source_records%", fixture.tenant.id().schema_name());
+        while look.query_one(is_held, &[&pattern]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::task::yield_now().await;
+        }
+        newer.commit().await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(waited(&fixture, &old, "i", "c"), async {
+        tokio::time::timeout(std::time::Duration::from_secs(20), waits).await.expect("nothing holds the wait back");
+    });
+    assert_eq!(waited, Stored::Ended(FlowOutcome::Superseded));
+}
+
+#[tokio::test]
 async fn a_wait_that_lasts_too_long_fails_visibly() {
     let fixture = Fixture::new().await;
     let incoming = event(INVOICE, "i", Some(1), "A", 1);

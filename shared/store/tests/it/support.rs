@@ -90,8 +90,8 @@ impl Fixture {
         Self { database, tenant }
     }
 
-    /// Runs a query on the tenant's schema, which it names `{schema}`, and gives one text per row.
-    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+    /// A connection past the store, to look and to interfere.
+    pub(crate) async fn connect(&self) -> tokio_postgres::Client {
         let url = variable("FLUXNEX_TEST_POSTGRES");
         let config: tokio_postgres::Config = url.parse().unwrap();
         let mut roots = rustls::RootCertStore::empty();
@@ -108,6 +108,12 @@ impl Fixture {
             .with_no_client_auth();
         let (client, connection) = config.connect(tokio_postgres_rustls::MakeRustlsConnect::new(tls)).await.unwrap();
         tokio::spawn(connection);
+        client
+    }
+
+    /// Runs a query on the tenant's schema, which it names `{schema}`, and gives one text per row.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let client = self.connect().await;
         let sql = sql.replace("{schema}", &self.tenant.id().schema_name());
         let rows = client.query_typed(&sql, &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect()

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::schema::{FieldType, Object};
+pub use names::of_kind as kind;
 pub use parse::parse;
 pub use project::attributes;
 

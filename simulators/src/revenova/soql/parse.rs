@@ -10,6 +10,8 @@ use crate::revenova::schema::{self, FieldType, Object};
 const DEEPEST: usize = 20;
 /// Salesforce's own bounds.
 const LARGEST_OFFSET: usize = 2_000;
+/// The most records of a query with `FIELDS(ALL)`.
+const MOST_WITH_ALL_FIELDS: usize = 200;
 
 /// Reads a query.
 ///
@@ -78,6 +80,7 @@ impl Parser<'_> {
         };
         let object = object.ok_or_else(|| names::unknown_object(&name, outer))?;
         let after_from = self.cursor.back(selection_at);
+        let all_fields = self.at_all_fields();
         let selection = self.selection(object, relationship.is_some())?;
         self.cursor.back(after_from);
 
@@ -85,11 +88,23 @@ impl Parser<'_> {
         let order = if self.cursor.take_keyword("ORDER") { self.order_by(object)? } else { Vec::new() };
         let limit = if self.cursor.take_keyword("LIMIT") { Some(self.number()?) } else { None };
         let offset = if self.cursor.take_keyword("OFFSET") { self.number()? } else { 0 };
+        if all_fields && limit.is_none_or(|limit| limit > MOST_WITH_ALL_FIELDS) {
+            let message = "The SOQL FIELDS function must have a LIMIT of at most 200".to_owned();
+            return Err(SoqlError::new("MALFORMED_QUERY", message));
+        }
         if offset > LARGEST_OFFSET {
             let message = format!("Maximum SOQL offset allowed is {LARGEST_OFFSET}");
             return Err(SoqlError::new("NUMBER_OUTSIDE_VALID_RANGE", message));
         }
         Ok(Query { object, selection, filter, order, limit, offset })
+    }
+
+    /// Whether the selection begins with `FIELDS(ALL)`, the only one of Salesforce's three that is known here.
+    fn at_all_fields(&mut self) -> bool {
+        let start = self.cursor.place();
+        let found = self.cursor.take_keyword("FIELDS") && self.cursor.take_sign("(");
+        self.cursor.back(start);
+        found
     }
 
     fn skip_selection(&mut self) -> Result<(), SoqlError> {
@@ -126,6 +141,17 @@ impl Parser<'_> {
                     return Err(self.unexpected());
                 }
                 let name = self.word()?;
+                if name.eq_ignore_ascii_case("FIELDS") && self.cursor.take_sign("(") {
+                    self.keyword("ALL")?;
+                    self.sign(")")?;
+                    for field in object.fields {
+                        items.push(Item::Field(names::path(object, field.name)?));
+                    }
+                    if self.cursor.take_sign(",") {
+                        continue;
+                    }
+                    break;
+                }
                 if !nested && items.is_empty() && name.eq_ignore_ascii_case("COUNT") && self.cursor.take_sign("(") {
                     self.sign(")")?;
                     return if self.cursor.at_keyword("FROM") { Ok(Selection::Count) } else { Err(self.unexpected()) };

@@ -1,0 +1,168 @@
+//! How a sender of webhooks signs: told in words, as a document, and as a command that can be tried.
+
+use fluxnex_core::connector::Manifest;
+use fluxnex_core::signature::{Encoding, SignatureScheme, TimeUnit};
+use serde_json::{Value, json};
+
+/// What a sender has to know.
+pub struct Webhook {
+    pub text: String,
+    pub document: Value,
+}
+
+/// How senders of webhooks to this URL sign; nothing if the connector takes none.
+pub fn describe(manifest: &Manifest, url: &str) -> Option<Webhook> {
+    let webhook = manifest.webhook.as_ref()?;
+    let (words, example) = match &webhook.signature {
+        SignatureScheme::HmacSha256 { header, prefix, encoding, signed, timestamp_header, timestamp_unit, .. } => {
+            let signed = String::from(signed.clone());
+            let written = match encoding {
+                Encoding::Hex => "hexadecimal digits",
+                Encoding::Base64 => "base64",
+            };
+            let mut words = format!("HMAC-SHA256 over {signed} in {written}, in the header {header}");
+            if !prefix.is_empty() {
+                words.push_str(&format!(" after `{prefix}`"));
+            }
+            if let Some(timestamp) = timestamp_header {
+                let unit = if *timestamp_unit == TimeUnit::Seconds { "seconds" } else { "milliseconds" };
+                words.push_str(&format!("; the time of sending, in {unit} since 1970, in {timestamp}"));
+            }
+            (words, hmac(url, header, prefix, *encoding, &signed, timestamp_header.as_deref(), *timestamp_unit))
+        }
+        SignatureScheme::StandardWebhooks { .. } => {
+            let words = "Standard Webhooks 1.0: webhook-id, webhook-timestamp and webhook-signature".to_owned();
+            (words, standard(url))
+        }
+        SignatureScheme::Token { header, prefix, .. } => {
+            let words = format!("a shared token in the header {header}, after `{prefix}`");
+            (words, post(url, &[format!("{header}: {prefix}$SECRET")]))
+        }
+    };
+    let credential = webhook.signature.secret();
+    let text = format!(
+        "Webhooks go to\n  {url}\nsigned with `{credential}`: {words}.\n\nTo try it, with the secret in the variable SECRET:\n\n{}",
+        indented(&example)
+    );
+    let document =
+        json!({ "url": url, "signature": webhook.signature, "event_id": webhook.event_id, "example": example });
+    Some(Webhook { text, document })
+}
+
+fn hmac(
+    url: &str,
+    header: &str,
+    prefix: &str,
+    encoding: Encoding,
+    signed: &str,
+    timestamp_header: Option<&str>,
+    unit: TimeUnit,
+) -> String {
+    let mut lines = vec![r#"body='{"example": true}'"#.to_owned()];
+    if timestamp_header.is_some() {
+        let thousandths = if unit == TimeUnit::Seconds { "" } else { "000" };
+        lines.push(format!("timestamp=$(date +%s){thousandths}"));
+    }
+    if signed.contains("{body_sha256}") {
+        lines.push("body_sha256=$(printf '%s' \"$body\" | openssl dgst -sha256 -r | cut -d' ' -f1)".to_owned());
+    }
+    let path = url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
+    let places = [
+        ("{method}", "POST"),
+        ("{url}", url),
+        ("{url_decoded}", url),
+        ("{path}", path.as_str()),
+        ("{query}", ""),
+        ("{timestamp}", "$timestamp"),
+        ("{body_sha256}", "$body_sha256"),
+        ("{body}", "$body"),
+    ];
+    let text = places.iter().fold(signed.to_owned(), |text, (place, value)| text.replace(place, value));
+    let digest = match encoding {
+        Encoding::Hex => "openssl dgst -sha256 -hmac \"$SECRET\" -r | cut -d' ' -f1",
+        Encoding::Base64 => "openssl dgst -sha256 -hmac \"$SECRET\" -binary | base64",
+    };
+    lines.push(format!("signature=$(printf '%s' \"{text}\" | {digest})"));
+    let mut headers = vec![format!("{header}: {prefix}$signature")];
+    headers.extend(timestamp_header.map(|name| format!("{name}: $timestamp")));
+    lines.push(post(url, &headers).lines().skip(1).collect::<Vec<_>>().join("\n"));
+    lines.join("\n")
+}
+
+// The specification's key is the base64 after `whsec_`.
+fn standard(url: &str) -> String {
+    let headers = ["webhook-id: $id", "webhook-timestamp: $timestamp", "webhook-signature: v1,$signature"];
+    let post = post(url, &headers.map(str::to_owned));
+    let (body, post) = post.split_once('\n').unwrap_or_default();
+    [
+        body,
+        "id=msg_$(date +%s) timestamp=$(date +%s)",
+        "key=$(printf '%s' \"${SECRET#whsec_}\" | base64 -d | od -An -v -tx1 | tr -d ' \\n')",
+        "signature=$(printf '%s' \"$id.$timestamp.$body\" | openssl dgst -sha256 -mac HMAC -macopt hexkey:$key -binary | base64)",
+        post,
+    ]
+    .join("\n")
+}
+
+fn post(url: &str, headers: &[String]) -> String {
+    let headers: String = headers.iter().map(|header| format!(" \\\n  -H \"{header}\"")).collect();
+    format!(
+        "body='{{\"example\": true}}'\ncurl -X POST '{url}' -H 'Content-Type: application/json'{headers} \\\n  --data-binary \"$body\""
+    )
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fluxnex_connect::catalog;
+    use fluxnex_core::signature::{ActiveSecrets, SignedRequest, verify};
+    use jiff::Timestamp;
+    use std::collections::BTreeMap;
+    use std::process::Command;
+
+    const URL: &str = "https://api.example.com/v1/webhooks/acme/source";
+    const SECRET: &str = "whsec_ZXhhbXBsZS1zaWduaW5nLWtleS0wMDAw";
+
+    /// Runs the example with a `curl` that prints its arguments, and gives headers and body.
+    fn run(example: &str) -> (BTreeMap<String, String>, String) {
+        let script = format!("curl() {{ for word in \"$@\"; do printf '%s\\n' \"$word\"; done; }}\n{example}\n");
+        let output = Command::new("sh").args(["-euc", &script]).env("SECRET", SECRET).output().unwrap();
+        assert!(output.status.success(), "{example}\n{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let headers = text.lines().filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        (headers, text.lines().last().unwrap().to_owned())
+    }
+
+    #[test]
+    fn what_is_told_to_senders_is_what_ingest_accepts() {
+        let standard = r#"{"scheme":"standard_webhooks","secret":"secret"}"#;
+        let token = r#"{"scheme":"token","header":"X-Token","prefix":"Bearer ","secret":"secret"}"#;
+        let decoded = r#"{"scheme":"hmac_sha256","header":"X-Signature","encoding":"base64","signed":"{method}{url}{body}{timestamp}","timestamp_header":"X-Time","timestamp_unit":"milliseconds","secret":"secret"}"#;
+        let mut manifests: Vec<Manifest> = catalog::names().map(|name| catalog::manifest(name).unwrap()).collect();
+        let base = manifests.iter().find(|manifest| manifest.webhook.is_some()).unwrap().clone();
+        for scheme in [standard, token, decoded] {
+            let mut manifest = base.clone();
+            manifest.webhook.as_mut().unwrap().signature = serde_json::from_str(scheme).unwrap();
+            manifests.push(manifest);
+        }
+        let mut tried = 0;
+        for manifest in manifests {
+            let Some(webhook) = describe(&manifest, URL) else { continue };
+            let (headers, body) = run(webhook.document["example"].as_str().unwrap());
+            let scheme = &manifest.webhook.as_ref().unwrap().signature;
+            let secret = serde_json::json!({ scheme.secret(): SECRET });
+            let secrets = ActiveSecrets::of(secret.as_object().unwrap(), scheme.secret()).unwrap();
+            let request = SignedRequest { method: "POST", url: URL, body: body.as_bytes() };
+            let header = |name: &str| headers.get(name).map(String::as_str);
+            let verified = verify(scheme, &secrets, header, &request, Timestamp::now());
+            assert_eq!(verified, Ok(()), "{}: {}\n{headers:?}\n{body}", manifest.connector, webhook.text);
+            tried += 1;
+        }
+        assert!(tried >= 4, "{tried}");
+    }
+}

@@ -1,0 +1,6 @@
+//! Folders are made, checked and found wanting.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod check;
+mod schema;
+mod skeleton;

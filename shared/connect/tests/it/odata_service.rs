@@ -1,0 +1,118 @@
+//! An OData service that nobody here wrote is read, written and deleted from with the connectors as they are.
+//! How it is listed is tested where lists are run: in `functions/poll/tests/it/odata_service.rs`.
+
+use crate::sales_service::{PASSWORD, Sales, TOKEN, USER, invoice_id, stamp};
+use crate::server::{TestSecrets, client, connection};
+use fluxnex_connect::{
+    Connection, DeleteRequest, DeliveryRequest, Engine, FailureClass, ReadOutcome, SendOutcome, TargetRecord, catalog,
+};
+use fluxnex_core::ids::{ObjectName, SourceId};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Setting {
+    _sales: Sales,
+    engine: Engine,
+    current: Connection,
+    older: Connection,
+}
+
+impl Setting {
+    async fn new(name: &'static str) -> Self {
+        let sales = tokio::task::spawn_blocking(move || Sales::start(name, 20, None)).await.unwrap();
+        let secret = json!({"api_token": TOKEN, "username": USER, "password": PASSWORD});
+        let connected = |connector: &str, path: &str| {
+            let url = format!("{}{path}", sales.url);
+            connection(catalog::compiled(connector).unwrap(), None, &[("url", &url)])
+        };
+        let current = connected("odata", "/odata/v4/sales");
+        let older = connected("odata-v2", "/odata/v2/sales/");
+        Self { engine: Engine::new(client(), TestSecrets::with(secret)), current, older, _sales: sales }
+    }
+
+    async fn read(&self, connection: &Connection, id: &str) -> ReadOutcome {
+        let (object, id) = (ObjectName::parse("Invoices").unwrap(), SourceId::parse(id).unwrap());
+        self.engine.read_one(connection, &object, &id, PATIENCE).await.outcome
+    }
+
+    async fn found(&self, connection: &Connection, id: &str) -> Value {
+        match self.read(connection, id).await {
+            ReadOutcome::Found { record } => serde_json::from_str(&record).unwrap(),
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+
+    async fn upsert(&self, object: &str, id: &str, payload: &str) -> SendOutcome {
+        let (object, payload) =
+            (ObjectName::parse(object).unwrap(), RawValue::from_string(payload.to_owned()).unwrap());
+        let request = DeliveryRequest {
+            object: &object,
+            payload: &payload,
+            idempotency_key: "0193-r1",
+            external_id: Some(id),
+            target: None,
+            timeout: PATIENCE,
+        };
+        self.engine.send(&self.current, &request).await.outcome
+    }
+
+    async fn delete(&self, id: &str) -> SendOutcome {
+        let object = ObjectName::parse("Invoices").unwrap();
+        let request = DeleteRequest {
+            object: &object,
+            idempotency_key: "0193-r2",
+            external_id: Some(id),
+            target: Some(TargetRecord { id: id.to_owned(), version: None }),
+            timeout: PATIENCE,
+        };
+        self.engine.delete(&self.current, &request).await.outcome
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_read_by_its_key_and_looks_the_same_in_both_versions_of_the_protocol() {
+    let setting = Setting::new("read").await;
+    let (id, at) = (invoice_id(7), stamp(7));
+    let record = json!({"ID": id, "Customer_ID": "C-2", "Status": "open", "Total": 7.5, "ModifiedAt": at});
+    assert_eq!(setting.found(&setting.current, &id).await, record);
+    // OData 2 writes decimals as texts.
+    let older = json!({"ID": id, "Customer_ID": "C-2", "Status": "open", "Total": "7.5", "ModifiedAt": at});
+    assert_eq!(setting.found(&setting.older, &id).await, older);
+    for connection in [&setting.current, &setting.older] {
+        assert_eq!(setting.read(connection, "INV-99999").await, ReadOutcome::Gone);
+    }
+}
+
+#[tokio::test]
+async fn an_upsert_makes_a_record_under_our_id_and_changes_it_afterwards() {
+    let setting = Setting::new("write").await;
+    let id = "0193-0000-7000";
+    let delivered = SendOutcome::Delivered { target_id: Some(id.to_owned()), target_version: None };
+    let first = r#"{"Customer_ID":"C-1","Status":"open","Total":1000.10}"#;
+    for _ in 0..2 {
+        // The same request again is the same request.
+        assert_eq!(setting.upsert("Invoices", id, first).await, delivered);
+    }
+    assert_eq!(setting.upsert("Invoices", id, r#"{"Status":"paid"}"#).await, delivered);
+    let record = setting.found(&setting.current, id).await;
+    assert_eq!(
+        (&record["Status"], &record["Total"], &record["Customer_ID"]),
+        (&json!("paid"), &json!(1000.10), &json!("C-1")),
+        "what the payload does not name stays"
+    );
+    match setting.upsert("Invoices", id, r#"{"Total":"a lot"}"#).await {
+        SendOutcome::Failed(failure) => {
+            assert_eq!((failure.class, failure.status), (FailureClass::Permanent, Some(400)), "{failure:?}");
+            assert!(failure.reason.contains("a lot"), "{failure:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    for _ in 0..2 {
+        // What is gone already is as good as deleted.
+        assert!(matches!(setting.delete(id).await, SendOutcome::Delivered { .. }));
+    }
+    assert_eq!(setting.read(&setting.current, id).await, ReadOutcome::Gone);
+}
