@@ -116,7 +116,10 @@ impl Executions {
     /// The function answered, failed or died.
     pub fn function_ended(&mut self, place: usize, told: &Value, error: Option<&str>, now: Timestamp) {
         let Some(execution) = self.all.get_mut(place) else { return };
+        // An invocation that was to fetch may end after its answer led on to giving up.
+        let gives_up = told.get("action").and_then(Value::as_str) == Some("give_up");
         match (&execution.stand, error) {
+            (Stand::GivingUp { .. }, _) if !gives_up => {}
             (Stand::GivingUp { .. }, None) => execution.stand = Stand::Over("not obtained"),
             (Stand::GivingUp { attempt, error }, Some(_)) if *attempt < MOST_GIVE_UPS => {
                 let (attempt, error) = (*attempt, error.clone());
