@@ -34,39 +34,11 @@ pub async fn check(layout: &Layout, progress: &Progress) -> Result<Vec<(String, 
     let secrets = layout.state().join("scratch").join("onboarding.json");
     write_private(&secrets, br#"{"signing_secret": "whsec_b25ib2FyZGluZy1zaWduaW5nLWtleS0wMDAw"}"#)?;
     let (secrets, url) = (secrets.display().to_string(), format!("url={receiver}"));
+    let add =
+        ["add", NAME, "--connector", "webhook", "--setting", &url, "--allow-private-addresses", "--secrets", &secrets];
     let steps: [(&str, &[&str], &str, Value); 9] = [
-        (
-            "add",
-            &[
-                "add",
-                NAME,
-                "--connector",
-                "webhook",
-                "--setting",
-                &url,
-                "--allow-private-addresses",
-                "--secrets",
-                &secrets,
-            ],
-            "/authorised",
-            Value::Bool(true),
-        ),
-        (
-            "add, once more",
-            &[
-                "add",
-                NAME,
-                "--connector",
-                "webhook",
-                "--setting",
-                &url,
-                "--allow-private-addresses",
-                "--secrets",
-                &secrets,
-            ],
-            "/authorised",
-            Value::Bool(true),
-        ),
+        ("add", &add, "/authorised", Value::Bool(true)),
+        ("add, once more", &add, "/authorised", Value::Bool(true)),
         ("show", &["show", NAME], "/secret/fields/signing_secret/active", Value::from(1)),
         ("test a source", &["test", "revenova", "--object", "Account"], "/ok", Value::Bool(true)),
         (
