@@ -34,7 +34,7 @@ pub async fn check(layout: &Layout, progress: &Progress) -> Result<Vec<(String, 
     let secrets = layout.state().join("scratch").join("onboarding.json");
     write_private(&secrets, br#"{"signing_secret": "whsec_b25ib2FyZGluZy1zaWduaW5nLWtleS0wMDAw"}"#)?;
     let (secrets, url) = (secrets.display().to_string(), format!("url={receiver}"));
-    let add =
+    let add: [&str; 9] =
         ["add", NAME, "--connector", "webhook", "--setting", &url, "--allow-private-addresses", "--secrets", &secrets];
     let steps: [(&str, &[&str], &str, Value); 9] = [
         ("add", &add, "/authorised", Value::Bool(true)),
