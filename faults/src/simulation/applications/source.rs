@@ -1,4 +1,5 @@
-//! The source: gives one record by its id, or those that changed since a stamp, in the order of stamps and ids.
+//! The source: gives one record by its id, or those that changed since a stamp, in the order of stamps and ids. It deletes
+//! nothing, and says so when it is asked for deletions.
 
 use super::{Answered, Applications, Call};
 use serde_json::{Value, json};
@@ -8,6 +9,9 @@ const PAGE: usize = 3;
 
 impl Applications {
     pub(super) fn source(&self, call: &Call<'_>) -> Answered {
+        if call.path.ends_with("/deleted") {
+            return deleted(call);
+        }
         let query = call.query.get("q").map(String::as_str).unwrap_or_default();
         let object =
             between(query, " FROM rtms__CustomerInvoice__c", "").map_or("Account", |_| "rtms__CustomerInvoice__c");
@@ -30,6 +34,18 @@ impl Applications {
         let is_done = found.len() <= PAGE;
         let records: Vec<&Value> = found.iter().take(PAGE).map(|(_, _, record)| *record).collect();
         (200, json!({"totalSize": found.len(), "done": is_done, "records": records}))
+    }
+}
+
+/// Salesforce's "Get Deleted": the moments are required, the first one before the other.
+fn deleted(call: &Call<'_>) -> Answered {
+    let moment = |name: &str| call.query.get(name)?.parse::<jiff::Timestamp>().ok();
+    match moment("start").zip(moment("end")) {
+        Some((start, end)) if start < end => (
+            200,
+            json!({"deletedRecords": [], "earliestDateAvailable": start.to_string(), "latestDateCovered": end.to_string()}),
+        ),
+        _ => (400, json!([{"errorCode": "INVALID_REPLICATION_DATE", "message": "start and end"}])),
     }
 }
 
