@@ -1,8 +1,8 @@
 //! What a machine must have before the first command: named, with the way to get it, when it is missing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     command::output_of,
@@ -20,6 +20,11 @@ pub struct Prerequisites {
     /// What tells one Python installation from another: version and place.
     pub python_identity: String,
 }
+
+/// Below this a build would end amid its work, and PostgreSQL with it.
+const LEAST_FREE_BYTES: u64 = 1 << 30;
+/// What a target folder has after the first run of all tests, and some more: 4.5 GB were seen.
+const FIRST_BUILD_BYTES: u64 = 6 << 30;
 
 /// Something that is missing, and how to get it.
 struct Missing {
@@ -41,6 +46,7 @@ pub async fn check() -> Result<Prerequisites> {
     need(compiler);
     need(node);
     let python = python.map_err(|what| need(Err(what))).ok();
+    room()?;
     match (python, missing.as_slice()) {
         (Some((python, python_identity)), []) => Ok(Prerequisites { python, python_identity }),
         _ => bail!("{}", describe(&missing)),
@@ -53,6 +59,32 @@ pub async fn python_alone() -> Result<Prerequisites> {
         Ok((python, python_identity)) => Ok(Prerequisites { python, python_identity }),
         Err(missing) => bail!("{}", describe(&[missing])),
     }
+}
+
+/// Room on the disks of the clone and of the target folder.
+fn room() -> Result<()> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let is_first = !target.join("local").join("deps").is_dir();
+    enough(Path::new("."), LEAST_FREE_BYTES)?;
+    enough(&target, if is_first { FIRST_BUILD_BYTES } else { LEAST_FREE_BYTES })
+}
+
+fn enough(folder: &Path, least: u64) -> Result<()> {
+    // A folder that is not there yet will be on the disk of the one that it is made in.
+    let existing = folder.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    let disk = rustix::fs::statvfs(existing)
+        .with_context(|| format!("cannot ask how much room {} has", existing.display()))?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / f64::from(1 << 30));
+    ensure!(
+        free >= least,
+        "{} has {} left, and {} are needed: make room (`cargo clean` removes what earlier builds left), or let \
+         CARGO_TARGET_DIR name a folder on another disk",
+        folder.display(),
+        gigabytes(free),
+        gigabytes(least)
+    );
+    Ok(())
 }
 
 fn describe(missing: &[Missing]) -> String {
@@ -139,6 +171,16 @@ async fn compiler() -> std::result::Result<(), Missing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_of_before_anything_is_built() {
+        let folder = std::env::temp_dir().join("not").join("there").join("yet");
+        enough(&folder, 1).unwrap();
+        let error = enough(&folder, u64::MAX).unwrap_err().to_string();
+        for part in ["there", "GB left", "cargo clean", "CARGO_TARGET_DIR"] {
+            assert!(error.contains(part), "{part} is not in {error}");
+        }
+    }
 
     #[test]
     fn all_that_is_missing_is_named_at_once_with_the_way_to_get_it() {

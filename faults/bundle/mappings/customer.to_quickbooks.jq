@@ -1,5 +1,6 @@
 {
   DisplayName: .name,
+  Active: true,
   ParentRef: (if .extension.parent then { value: $references.parent } else null end),
   PrintOnCheckName: "mapping 1",
   Notes: .source_reference

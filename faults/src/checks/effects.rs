@@ -1,7 +1,7 @@
 //! Lost, duplicated, out of order, and whose records went where: from the applications' own records.
 
 use super::{Kind, Problem};
-use crate::simulation::{Applications, Effect, Known, Scenario, Subject};
+use crate::simulation::{Applications, DELETED, Effect, Known, Scenario, Subject};
 use std::collections::BTreeMap;
 
 type Effects<'a> = BTreeMap<(&'a str, &'a str, &'static str), Vec<&'a Effect>>;
@@ -20,8 +20,10 @@ pub(super) fn check(scenario: &Scenario, applications: &Applications) -> Vec<Pro
         for target in &known.targets {
             let effects = of.remove(&(subject.tenant.as_str(), subject.id.as_str(), target)).unwrap_or_default();
             problems.extend(order(subject, target, known, &effects));
+            // What was deleted before it was sent is nowhere.
+            let never_sent = effects.is_empty() && known.contents.last().is_some_and(|newest| newest == DELETED);
             let is_there = effects.last().map(|effect| effect.content()) == known.contents.last().map(String::as_str);
-            if known.is_told && !is_there && !scenario.is_hopeless(subject, target) {
+            if known.is_told && !is_there && !never_sent && !scenario.is_hopeless(subject, target) {
                 let last = effects.last().map_or("nothing", |effect| effect.content());
                 let newest = known.contents.last().map_or("", String::as_str);
                 let words = format!("{} of {}: told up to {newest}, {target} has {last}", subject.id, subject.tenant);
@@ -45,6 +47,7 @@ fn order(subject: &Subject, target: &str, known: &Known, effects: &[&Effect]) ->
     for pair in effects.windows(2) {
         if let [earlier, later] = pair
             && later.target_id != earlier.target_id
+            && earlier.content() != DELETED
         {
             problem(Kind::Duplicated, format!("it was created a second time, as {}", later.target_id));
         }

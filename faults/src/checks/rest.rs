@@ -5,9 +5,11 @@ use std::time::Duration;
 
 /// A wake that cannot run comes back through a delay queue after this at most, which takes an invocation.
 const LONGEST_DELAY: Duration = Duration::from_secs(900);
-/// So many invocations for each event may find nothing to do before it is a pattern: what was under way when
-/// everything began to wait, repeated messages, parents that come late.
-const FEW: u64 = 6;
+/// So many invocations for each wake may find nothing to do before it is a pattern: what was under way when
+/// everything began to wait, repeated messages, parents that come late, clocks that differ.
+const FEW: u64 = 4;
+/// An event wakes each target of its record.
+const WAKES_OF_EVENT: u64 = 2;
 
 /// Tenants with work that nobody would find if its messages were lost. `marked` are those of the markers.
 #[must_use]
@@ -20,7 +22,7 @@ pub fn unmarked(open: &OpenWork, marked: &[String]) -> Option<String> {
 #[must_use]
 pub fn needless(invocations: u64, events: u64, span: Duration) -> Option<String> {
     let delays = span.as_secs() / LONGEST_DELAY.as_secs();
-    let is_needless = invocations > FEW * (2 + events) + 8 * delays;
+    let is_needless = invocations > FEW * (2 + WAKES_OF_EVENT * events) + 8 * delays;
     is_needless.then(|| format!("busy: {invocations} invocations within {span:?}, while everything waits"))
 }
 

@@ -39,7 +39,7 @@ pub use database::Observer;
 pub use ground::{EMPTIED, Ground};
 pub use hunt::Mutants;
 pub use mutants::{Mutant, Planted};
-pub use scenario::{ACCOUNTING, INVOICE, Known, MARK, PARTNER, Scenario, Subject, TENANTS, WIDE};
+pub use scenario::{ACCOUNTING, DELETED, INVOICE, Known, MARK, PARTNER, Scenario, Subject, TENANTS, WIDE};
 pub use seed::{Case, Outcome, run};
 pub use shrink::{Less, shrink};
 pub use story::Counted;

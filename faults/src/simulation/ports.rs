@@ -163,7 +163,7 @@ impl Transport for Ports {
             let what = format!("{} {}{}", request.method, request.url.host_str().unwrap_or(""), request.url.path());
             self.pass(Kind::Request, Moment::Before, what.clone()).await;
             let now = self.world.now();
-            let Carried { answer, told, took } = self.world.applications().answer(&request, now);
+            let Carried { answer, told, took } = self.world.applications().answer(&request, self.environment, now);
             self.world.story().tell(now, "application", &told);
             self.world.clock.advance(took);
             self.pass(Kind::Request, Moment::After, what).await;

@@ -232,6 +232,7 @@ impl<'a> Scheduler<'a> {
         }
         self.watched.invocations += u64::from(function != Function::Sweep);
         let id = environment.id;
+        self.world.applications().invocation_began(id);
         let future = environment.invoke(event);
         self.running.insert(id, Running::new(environment, trigger, queues::after(now, FUNCTION_TIMEOUT), future));
         self.drive(id).await
@@ -336,6 +337,7 @@ impl<'a> Scheduler<'a> {
             Answer::Error(error) => format!("fails: {error}"),
         };
         self.world.story().tell(now, &environment.to_string(), &told);
+        self.world.applications().invocation_ended(id);
         self.settle(id, &running.trigger, Some(&answer));
         self.warm.entry(environment.function).or_default().push(environment);
         Ok(())

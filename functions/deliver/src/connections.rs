@@ -1,10 +1,10 @@
 //! From a claimed delivery to a request of the connector engine.
 
-use fluxnex_connect::connection::{Connection, DeliveryRequest, TargetRecord};
+use fluxnex_connect::connection::{Connection, DeleteRequest, DeliveryRequest, TargetRecord};
 use fluxnex_connect::outcome::SendOutcome;
 use fluxnex_connect::{Engine, SendReport};
 use fluxnex_core::connector::Once;
-use fluxnex_core::ledger::fill_references;
+use fluxnex_core::ledger::{DeliveryOperation, fill_references};
 use fluxnex_store::{Claim, Tenant};
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(crate) enum Sent {
     },
     /// The delivery can never be sent as it is.
     Impossible(String),
+    /// The record is to be archived or deleted at a target that does not know it.
+    NothingThere,
     /// An earlier attempt may have taken effect, and the target gives no means to find out.
     InDoubt,
 }
@@ -34,6 +36,7 @@ impl Sent {
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Impossible(reason) => Some(reason.clone()),
+            Self::NothingThere => None,
             Self::InDoubt => Some("in doubt".to_owned()),
             Self::Report { report, .. } => match &report.outcome {
                 SendOutcome::Delivered { .. } => None,
@@ -51,12 +54,28 @@ impl<'a> Connections<'a> {
 
     /// Sends one claimed delivery; the whole call takes at most `time`.
     pub(crate) async fn send(&self, engine: &Engine, claim: &Claim, time: Duration) -> Sent {
+        if claim.operation.needs_known() && claim.target_record.is_none() {
+            return Sent::NothingThere;
+        }
         let (connection, repeatable) = match self.connection(claim) {
             Ok(connection) => connection,
             Err(reason) => return Sent::Impossible(reason),
         };
         if claim.settles && !repeatable {
             return Sent::InDoubt;
+        }
+        let key = format!("{}-{}", claim.delivery.0.simple(), claim.revision);
+        let external_id = claim.canonical_id.to_string();
+        let target = claim.target_record.clone().map(|(id, version)| TargetRecord { id, version });
+        if claim.operation == DeliveryOperation::Delete {
+            let request = DeleteRequest {
+                object: &claim.object,
+                idempotency_key: &key,
+                external_id: Some(&external_id),
+                target,
+                timeout: time,
+            };
+            return Sent::Report { report: Box::new(engine.delete(&connection, &request).await), repeatable };
         }
         let payload = fill_references(&claim.payload, &claim.references)
             .map_err(|error| error.to_string())
@@ -65,14 +84,12 @@ impl<'a> Connections<'a> {
             Ok(payload) => payload,
             Err(reason) => return Sent::Impossible(reason),
         };
-        let key = format!("{}-{}", claim.delivery.0.simple(), claim.revision);
-        let external_id = claim.canonical_id.to_string();
         let request = DeliveryRequest {
             object: &claim.object,
             payload: &payload,
             idempotency_key: &key,
             external_id: Some(&external_id),
-            target: claim.target_record.clone().map(|(id, version)| TargetRecord { id, version }),
+            target,
             timeout: time,
         };
         Sent::Report { report: Box::new(engine.send(&connection, &request).await), repeatable }
@@ -87,6 +104,8 @@ impl<'a> Connections<'a> {
             .ok_or_else(|| format!("the connection {} is not in the running configuration", claim.target))?;
         let repeatable = match configured.manifest.target.as_ref().map(|target| &target.once) {
             Some(Once::Key { .. } | Once::ExternalId) => true,
+            // Deleting twice is deleting once, as long as nobody makes it anew in between.
+            _ if claim.operation == DeliveryOperation::Delete => true,
             Some(Once::ReadBack { .. } | Once::None) | None => false,
         };
         Ok((Connection::of(self.tenant.id(), configured)?, repeatable))

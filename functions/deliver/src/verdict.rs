@@ -39,6 +39,10 @@ impl Waits<'_> {
 pub(crate) fn judge(sent: Sent, claim: &Claim, started_at: Timestamp, waits: &Waits<'_>) -> (Finish, Option<Attempt>) {
     let (report, repeatable) = match sent {
         Sent::Impossible(reason) => return (failed(reason, "cannot be sent"), None),
+        Sent::NothingThere => {
+            let reason = "the target does not know the record that its source deleted".to_owned();
+            return (Finish::Filtered { reason }, None);
+        }
         Sent::InDoubt => {
             let reason =
                 "an attempt was cut short; whether it took effect is not known, and the target offers no way to tell";

@@ -176,21 +176,23 @@ impl Normalise {
         let group = tenant.id().as_str();
         let (mut normalised, mut failed, mut parents) = (Vec::new(), Vec::new(), Vec::new());
         for (item, stored) in items.iter().zip(stored) {
-            match (&item.work, stored) {
-                (NormalisedWork::Store { entity, canonical_id, .. }, Stored::Version(version)) => {
-                    parents.push(*canonical_id);
+            match (item.work.canonical(), &item.work, stored) {
+                (Some((entity, canonical_id)), work, Stored::Version(version)) => {
+                    if matches!(work, NormalisedWork::Store { .. }) {
+                        parents.push(canonical_id);
+                    }
                     let message = RecordNormalised {
                         v: V1,
                         tenant: tenant.id().clone(),
                         flow: item.flow.clone(),
-                        entity: entity.clone(),
-                        canonical_id: *canonical_id,
+                        entity,
+                        canonical_id,
                         version: *version,
                         event: item.event,
                     };
                     normalised.push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(group));
                 }
-                (NormalisedWork::End { outcome: FlowOutcome::Failed, reason }, _) => {
+                (_, NormalisedWork::End { outcome: FlowOutcome::Failed, reason }, _) => {
                     let message = self.failure(tenant, item, reason.clone().unwrap_or_default());
                     failed.push(OutgoingMessage::json(&message).map_err(BatchError::poisoned)?.group(group));
                 }
@@ -227,12 +229,8 @@ impl Normalise {
         let flows: HashMap<(EntityName, CanonicalId), FlowId> = items
             .iter()
             .zip(stored)
-            .filter_map(|(item, stored)| match (&item.work, stored) {
-                (NormalisedWork::Store { entity, canonical_id, .. }, Stored::Ended(FlowOutcome::Unchanged)) => {
-                    Some(((entity.clone(), *canonical_id), item.flow.clone()))
-                }
-                _ => None,
-            })
+            .filter(|(_, stored)| **stored == Stored::Ended(FlowOutcome::Unchanged))
+            .filter_map(|(item, _)| Some((item.work.canonical()?, item.flow.clone())))
             .collect();
         if flows.is_empty() {
             return Ok(Vec::new());

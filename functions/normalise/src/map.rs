@@ -3,7 +3,7 @@
 use fluxnex_core::bundle::Configuration;
 use fluxnex_core::canonical::canonical_id;
 use fluxnex_core::event::FlowOutcome;
-use fluxnex_core::flow::{Flow, FlowError, Parent};
+use fluxnex_core::flow::{Flow, FlowError, OnDelete, Parent};
 use fluxnex_core::ids::CanonicalId;
 use fluxnex_core::mapping::Json;
 use fluxnex_core::message::RecordChanged;
@@ -40,6 +40,14 @@ pub(crate) fn draft(
         None => (end(FlowOutcome::Failed, Some("the record is not in the replica any more".to_owned())), vec![]),
         // Newer content has an event of its own, which carries on.
         Some(record) if record.event != message.event => (end(FlowOutcome::Superseded, None), vec![]),
+        Some(record) if record.deleted && flow.definition.on_delete != OnDelete::Ignore => {
+            let work = NormalisedWork::Delete {
+                entity: flow.definition.entity.clone(),
+                canonical_id: canonical_id(&key.connection, &key.object, &key.source_id),
+                place: record.place,
+            };
+            (work, vec![])
+        }
         Some(record) if record.deleted => {
             (end(FlowOutcome::Filtered, Some("the record was deleted at the source".to_owned())), vec![])
         }

@@ -18,6 +18,10 @@ const AT_ONCE: usize = 8;
 /// How often a fetch is looked at again because it fed its parent in once more meanwhile.
 const MOST_LOOKS: usize = 3;
 
+fn is_deletion(item: &Normalised) -> bool {
+    matches!(item.work, NormalisedWork::Delete { .. })
+}
+
 /// What became of one record of a batch, in all its flows.
 enum Final<'a> {
     Stored,
@@ -132,6 +136,9 @@ impl Normalise {
             let record = &item.record;
             let id = canonical_id(&record.connection, &record.object, &record.source_id);
             let end = match stored {
+                Stored::Version(_) | Stored::Ended(FlowOutcome::Unchanged) if is_deletion(item) => {
+                    Some(Final::Failed("it was deleted at the source"))
+                }
                 Stored::Version(_) | Stored::Ended(FlowOutcome::Unchanged) => Some(Final::Stored),
                 Stored::Ended(FlowOutcome::Failed | FlowOutcome::Filtered) => Some(Final::Failed(match &item.work {
                     NormalisedWork::End { reason: Some(reason), .. } => reason.as_str(),

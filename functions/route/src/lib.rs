@@ -3,9 +3,9 @@
 use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
-use fluxnex_core::flow::{Flow, FlowTarget};
+use fluxnex_core::flow::{Flow, FlowTarget, OnDelete};
 use fluxnex_core::ids::{CanonicalId, DeliveryId, EntityName, EventId, FlowId, TenantId};
-use fluxnex_core::ledger::DeliveryState;
+use fluxnex_core::ledger::{DeliveryOperation, DeliveryState};
 use fluxnex_core::mapping::{Json, MappingError};
 use fluxnex_core::message::{Notification, NotificationKind, RecordNormalised, V1, Wake, WakeMessage, by_tenant};
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
@@ -137,11 +137,11 @@ impl Route {
         flow.targets
             .iter()
             .map(|target| {
-                let mapped = record.as_ref().map_err(Clone::clone).and_then(|record| map(target, record, row));
-                let (state, reason, payload) = match mapped {
-                    Ok(Some(payload)) => (DeliveryState::Pending, None, Some(payload)),
-                    Ok(None) => (DeliveryState::Filtered, None, None),
-                    Err(error) => (DeliveryState::Failed, Some(error.to_string()), None),
+                let mapped = record.as_ref().map_err(Clone::clone).and_then(|record| map(flow, target, record, row));
+                let (state, reason, operation, payload) = match mapped {
+                    Ok(Some((operation, payload))) => (DeliveryState::Pending, None, operation, payload),
+                    Ok(None) => (DeliveryState::Filtered, None, DeliveryOperation::default(), None),
+                    Err(error) => (DeliveryState::Failed, Some(error.to_string()), DeliveryOperation::default(), None),
                 };
                 NewDelivery {
                     delivery: DeliveryId(self.clock.new_id()),
@@ -157,6 +157,7 @@ impl Route {
                     arrived_at: row.arrived_at,
                     state,
                     reason,
+                    operation,
                     payload,
                     parent_names: row.parent_names.clone(),
                     parent_entities: row.parent_entities.clone(),
@@ -183,12 +184,39 @@ impl Route {
     }
 }
 
-/// What the target is sent; nothing if it does not take the record.
-fn map(target: &FlowTarget, record: &Json, row: &CanonicalRow) -> Result<Option<String>, MappingError> {
+type Mapped = (DeliveryOperation, Option<String>);
+
+/// What is done at the target, and what it is sent; nothing if it does not take the record.
+fn map(flow: &Flow, target: &FlowTarget, record: &Json, row: &CanonicalRow) -> Result<Option<Mapped>, MappingError> {
+    if row.deleted {
+        return deletion(flow, target, record, row);
+    }
     if !target.takes(record)? {
         return Ok(None);
     }
-    target.to_target(record, &row.parent_names, row.canonical_id, row.version).map(Some)
+    let payload = target.to_target(record, &row.parent_names, row.canonical_id, row.version)?;
+    Ok(Some((DeliveryOperation::Write, Some(payload))))
+}
+
+/// What is done with a record that its source deleted. Whether the target knows it is seen when it is sent.
+fn deletion(
+    flow: &Flow,
+    target: &FlowTarget,
+    record: &Json,
+    row: &CanonicalRow,
+) -> Result<Option<Mapped>, MappingError> {
+    // It was deleted before it was ever stored, and so no target knows it.
+    if row.data == "{}" {
+        return Ok(None);
+    }
+    match flow.definition.on_delete {
+        OnDelete::Ignore => Ok(None),
+        OnDelete::Delete => Ok(Some((DeliveryOperation::Delete, None))),
+        OnDelete::Archive => {
+            let payload = target.archive(record, row.canonical_id, row.version)?;
+            Ok(payload.map(|payload| (DeliveryOperation::Archive, Some(payload))))
+        }
+    }
 }
 
 fn words(deliveries: &[NewDelivery]) -> String {

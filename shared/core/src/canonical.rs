@@ -31,6 +31,9 @@ pub struct Stored {
     pub content: ContentHash,
 }
 
+/// The content of a record that was deleted: the hash of nothing that can be stored.
+pub const DELETED: ContentHash = ContentHash([0; 32]);
+
 /// What a newly mapped record does to the canonical store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {

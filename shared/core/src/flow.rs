@@ -30,6 +30,29 @@ pub struct FlowDefinition {
     /// What must stay in order at a target.
     #[serde(default)]
     pub ordering_key: OrderingKey,
+    /// What becomes of a record at its targets when the source deletes it, or merges it into another one.
+    #[serde(default, skip_serializing_if = "OnDelete::is_ignore")]
+    pub on_delete: OnDelete,
+}
+
+/// What becomes of a record at its targets when the source deletes it. A record that a source merged into another
+/// one is deleted there; what it was merged into is a change of that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDelete {
+    /// Nothing: the targets keep it.
+    #[default]
+    Ignore,
+    /// It is deleted there as well.
+    Delete,
+    /// It is sent once more, as the target's `archive` says.
+    Archive,
+}
+
+impl OnDelete {
+    fn is_ignore(&self) -> bool {
+        matches!(self, Self::Ignore)
+    }
 }
 
 /// One record type of one connection.
@@ -73,6 +96,10 @@ pub struct TargetDefinition {
     /// parent; it is filled in when the delivery is sent. `$canonical.id` and
     /// `$canonical.version` are the record's own.
     pub to_target: String,
+    /// Entity, as it was before the source deleted it → what a target that knows it is sent then, under
+    /// `on_delete: archive`. Sees `$canonical`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
 }
 
 /// What must stay in order at a target.
@@ -145,6 +172,7 @@ pub struct FlowTarget {
     pub object: ObjectName,
     when: Option<Lazy>,
     to_target: Lazy,
+    archive: Option<Lazy>,
 }
 
 /// A parent of one record.
@@ -199,6 +227,10 @@ impl Flow {
                     &target.to_target,
                     &["$references", "$canonical"],
                 ),
+                archive: target
+                    .archive
+                    .as_ref()
+                    .map(|archive| Lazy::new(format!("{id}.{}.archive", target.connection), archive, &["$canonical"])),
             })
             .collect();
         let to_entity = Lazy::new(format!("{id}.to_entity"), &definition.to_entity, &["$parents", "$source"]);
@@ -216,8 +248,8 @@ impl Flow {
         }
         for target in &self.targets {
             target.to_target.get()?;
-            if let Some(when) = &target.when {
-                when.get()?;
+            for optional in [&target.when, &target.archive].into_iter().flatten() {
+                optional.get()?;
             }
         }
         Ok(())
@@ -299,13 +331,31 @@ impl FlowTarget {
     ) -> Result<String, MappingError> {
         let placeholders = parent_names.iter().map(|name| (name.as_str(), crate::ledger::placeholder(name)));
         let references = object(placeholders)?;
-        let canonical = object([("id", canonical.0.to_string().into()), ("version", version.into())])?;
-        let payload = self.to_target.get()?.run(record, vec![references, canonical])?.to_text();
-        if payload.starts_with('{') {
-            Ok(payload)
-        } else {
-            Err(MappingError::Output { name: self.to_target.name.clone(), expected: "an object" })
-        }
+        payload(&self.to_target, record, vec![references, own(canonical, version)?])
+    }
+
+    /// Maps a canonical record that its source deleted to what the target is sent; nothing if it has no mapping
+    /// for that.
+    ///
+    /// # Errors
+    /// [`MappingError`] if the mapping fails or gives no object.
+    pub fn archive(&self, record: &Json, canonical: CanonicalId, version: i64) -> Result<Option<String>, MappingError> {
+        let archive = self.archive.as_ref();
+        archive.map(|archive| payload(archive, record, vec![own(canonical, version)?])).transpose()
+    }
+}
+
+/// What mappings see as `$canonical`.
+fn own(canonical: CanonicalId, version: i64) -> Result<Json, MappingError> {
+    object([("id", canonical.0.to_string().into()), ("version", version.into())])
+}
+
+fn payload(mapping: &Lazy, record: &Json, variables: Vec<Json>) -> Result<String, MappingError> {
+    let payload = mapping.get()?.run(record, variables)?.to_text();
+    if payload.starts_with('{') {
+        Ok(payload)
+    } else {
+        Err(MappingError::Output { name: mapping.name.clone(), expected: "an object" })
     }
 }
 

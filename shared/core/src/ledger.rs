@@ -83,6 +83,42 @@ impl DeliveryState {
     }
 }
 
+/// What a delivery does at its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeliveryOperation {
+    /// Makes the record, or changes it.
+    #[default]
+    Write,
+    /// Changes the record if the target knows it: its source deleted it.
+    Archive,
+    /// Deletes the record if the target knows it.
+    Delete,
+}
+
+impl DeliveryOperation {
+    /// The name that is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Archive => "archive",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// Reads a stored name.
+    #[must_use]
+    pub fn from_stored(name: &str) -> Option<Self> {
+        [Self::Write, Self::Archive, Self::Delete].into_iter().find(|operation| operation.as_str() == name)
+    }
+
+    /// Whether there is nothing to do at a target that does not know the record.
+    #[must_use]
+    pub fn needs_known(self) -> bool {
+        self != Self::Write
+    }
+}
+
 /// What is known of the head of an ordering key when a wake asks for it.
 #[derive(Debug, Clone)]
 pub struct Head {

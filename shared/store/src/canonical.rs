@@ -6,7 +6,7 @@ use crate::gate::Transaction;
 use crate::json::JsonText;
 use crate::tenant::Tenant;
 use crate::waiting::MissingParent;
-use fluxnex_core::canonical::{Decision, Stored as Known, decide};
+use fluxnex_core::canonical::{DELETED, Decision, Stored as Known, decide};
 use fluxnex_core::content::ContentHash;
 use fluxnex_core::event::FlowOutcome;
 use fluxnex_core::flow::Parent;
@@ -50,6 +50,15 @@ pub enum NormalisedWork {
         /// The parents that it refers to.
         parents: Vec<Parent>,
         /// Place of the source state that it was made from.
+        place: Place,
+    },
+    /// Its source deleted the record, and its targets are to know.
+    Delete {
+        /// Its type.
+        entity: EntityName,
+        /// Its id.
+        canonical_id: CanonicalId,
+        /// Place of the deletion at the source.
         place: Place,
     },
     /// Parents are missing; the record waits for each of them.
@@ -97,8 +106,10 @@ pub struct CanonicalRow {
     pub canonical_id: CanonicalId,
     /// Its version.
     pub version: i64,
-    /// The record as JSON text.
+    /// The record as JSON text; the last one of a record that was deleted, `{}` if it never was stored.
     pub data: String,
+    /// Whether its source deleted it.
+    pub deleted: bool,
     /// Names of its parents.
     pub parent_names: Vec<String>,
     /// Types of its parents, in the same order.
@@ -140,7 +151,7 @@ impl Database {
         let canonical: Vec<Uuid> = ids.iter().map(|(_, id)| id.0).collect();
         let sql = format!(
             "SELECT r.connection, r.object, r.source_id, r.entity, r.canonical_id, r.version, r.data, r.parent_names,
-                    r.parent_ids, r.event, r.arrived_at, r.parent_entities
+                    r.parent_ids, r.event, r.arrived_at, r.parent_entities, r.deleted
              FROM (SELECT DISTINCT * FROM unnest($2::text[], $3::uuid[]) k (entity, canonical_id)) k
              JOIN {}.canonical_records r USING (entity, canonical_id) WHERE r.tenant = $1",
             tenant.schema()
@@ -157,6 +168,7 @@ impl Database {
                     canonical_id: CanonicalId(row.try_get(4)?),
                     version: row.try_get(5)?,
                     data: row.try_get::<_, JsonText<'_>>(6)?.0.to_owned(),
+                    deleted: row.try_get(12)?,
                     parent_names: row.try_get(7)?,
                     parent_entities: row.try_get(11)?,
                     parent_ids: parents.into_iter().map(CanonicalId).collect(),
@@ -176,17 +188,46 @@ struct Batch<'a> {
     items: &'a [Normalised],
 }
 
-/// An item that becomes a version of a canonical record.
-struct NewVersion<'a> {
-    item: &'a Normalised,
+/// What may become a version of a canonical record.
+#[derive(Clone, Copy)]
+struct Proposed<'a> {
     entity: &'a EntityName,
     canonical_id: CanonicalId,
-    version: i64,
-    existed: bool,
-    data: &'a str,
+    /// Nothing: the record was deleted, and keeps what it had last.
+    data: Option<&'a str>,
     content: ContentHash,
     parents: &'a [Parent],
     place: Place,
+}
+
+impl NormalisedWork {
+    fn proposed(&self) -> Option<Proposed<'_>> {
+        match self {
+            Self::Store { entity, canonical_id, data, content, parents, place } => {
+                let (canonical_id, content, place) = (*canonical_id, *content, *place);
+                Some(Proposed { entity, canonical_id, data: Some(data), content, parents, place })
+            }
+            Self::Delete { entity, canonical_id, place } => {
+                let (canonical_id, place) = (*canonical_id, *place);
+                Some(Proposed { entity, canonical_id, data: None, content: DELETED, parents: &[], place })
+            }
+            Self::Wait { .. } | Self::End { .. } => None,
+        }
+    }
+
+    /// The canonical record that it speaks of, if it is stored or deleted.
+    #[must_use]
+    pub fn canonical(&self) -> Option<(EntityName, CanonicalId)> {
+        self.proposed().map(|proposed| (proposed.entity.clone(), proposed.canonical_id))
+    }
+}
+
+/// An item that becomes a version of a canonical record.
+struct NewVersion<'a> {
+    item: &'a Normalised,
+    version: i64,
+    existed: bool,
+    new: Proposed<'a>,
 }
 
 type Key = (CanonicalId, EntityName);
@@ -200,50 +241,38 @@ impl<'a> Batch<'a> {
         let mut moved: HashMap<Key, Place> = HashMap::new();
         let mut results = Vec::with_capacity(self.items.len());
         for item in self.items {
-            results.push(match &item.work {
-                NormalisedWork::Wait { .. } if current.contains(&item.event) => Stored::Waiting,
-                NormalisedWork::Wait { .. } => Stored::Ended(FlowOutcome::Superseded),
-                NormalisedWork::End { outcome, .. } => Stored::Ended(*outcome),
-                NormalisedWork::Store { entity, canonical_id, data, content, parents, place } => {
-                    let key = (*canonical_id, entity.clone());
-                    match decide(known.get(&key), place, item.event, *content) {
-                        Decision::Store(version) => {
-                            known.insert(
-                                key.clone(),
-                                Known { version, place: *place, event: item.event, content: *content },
-                            );
-                            let version = NewVersion {
-                                item,
-                                entity,
-                                canonical_id: *canonical_id,
-                                version,
-                                existed: existed.contains(&key),
-                                data,
-                                content: *content,
-                                parents,
-                                place: *place,
-                            };
-                            let number = version.version;
-                            new.insert(key, version);
-                            Stored::Version(number)
-                        }
-                        Decision::Repeat(version) => Stored::Version(version),
-                        Decision::Superseded => Stored::Ended(FlowOutcome::Superseded),
-                        Decision::Unchanged => {
-                            if let Some(known) = known.get_mut(&key) {
-                                known.place = *place;
-                            }
-                            moved.insert(key, *place);
-                            Stored::Ended(FlowOutcome::Unchanged)
-                        }
+            let Some(proposed) = item.work.proposed() else {
+                results.push(match &item.work {
+                    NormalisedWork::End { outcome, .. } => Stored::Ended(*outcome),
+                    _ if current.contains(&item.event) => Stored::Waiting,
+                    _ => Stored::Ended(FlowOutcome::Superseded),
+                });
+                continue;
+            };
+            let Proposed { place, content, .. } = proposed;
+            let key = (proposed.canonical_id, proposed.entity.clone());
+            results.push(match decide(known.get(&key), &place, item.event, content) {
+                Decision::Store(version) => {
+                    known.insert(key.clone(), Known { version, place, event: item.event, content });
+                    let existed = existed.contains(&key);
+                    new.insert(key, NewVersion { item, version, existed, new: proposed });
+                    Stored::Version(version)
+                }
+                Decision::Repeat(version) => Stored::Version(version),
+                Decision::Superseded => Stored::Ended(FlowOutcome::Superseded),
+                Decision::Unchanged => {
+                    if let Some(known) = known.get_mut(&key) {
+                        known.place = place;
                     }
+                    moved.insert(key, place);
+                    Stored::Ended(FlowOutcome::Unchanged)
                 }
             });
         }
         let mut versions: Vec<NewVersion<'a>> = new.into_values().collect();
-        versions.sort_by_key(|version| version.canonical_id);
-        moved
-            .retain(|key, _| !versions.iter().any(|version| version.canonical_id == key.0 && *version.entity == key.1));
+        versions.sort_by_key(|version| version.new.canonical_id);
+        let is_new = |key: &Key| versions.iter().any(|it| it.new.canonical_id == key.0 && *it.new.entity == key.1);
+        moved.retain(|key, _| !is_new(key));
         self.write_versions(transaction, &versions).await?;
         self.move_places(transaction, &moved).await?;
         self.write_waits(transaction, &results).await?;
@@ -285,9 +314,9 @@ impl<'a> Batch<'a> {
     async fn lock_known(&self, transaction: &Transaction<'_>) -> Result<HashMap<Key, Known>, StoreError> {
         let (mut ids, mut entities): (Vec<Uuid>, Vec<&str>) = (Vec::new(), Vec::new());
         for item in self.items {
-            if let NormalisedWork::Store { entity, canonical_id, .. } = &item.work {
-                ids.push(canonical_id.0);
-                entities.push(entity.as_str());
+            if let Some(proposed) = item.work.proposed() {
+                ids.push(proposed.canonical_id.0);
+                entities.push(proposed.entity.as_str());
             }
         }
         if ids.is_empty() {

@@ -6,7 +6,7 @@ use crate::gate::Transaction;
 use crate::json::JsonText;
 use crate::tenant::Tenant;
 use fluxnex_core::ids::{CanonicalId, ConnectionId, DeliveryId, ObjectName};
-use fluxnex_core::ledger::{DeliveryState, Head, Turn, turn};
+use fluxnex_core::ledger::{DeliveryOperation, DeliveryState, Head, Turn, turn};
 use fluxnex_core::message::Wake;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub struct Claim {
     pub canonical_id: CanonicalId,
     /// Revision of what is sent, part of the idempotency key.
     pub revision: i32,
+    /// What it does at the target.
+    pub operation: DeliveryOperation,
     /// What is to be sent, with placeholders for parents.
     pub payload: String,
     /// What the target calls the parents, by name.
@@ -191,7 +193,7 @@ impl Claims<'_> {
         let keys: Vec<&str> = self.keys.iter().map(|wake| wake.ordering_key.as_str()).collect();
         let schema = self.tenant.schema();
         let sql = format!(
-            "SELECT h.n, d.delivery, d.target, d.object, d.flow, d.entity, d.canonical_id, d.revision, d.state, d.payload, d.attempts,
+            "SELECT h.n, d.delivery, d.target, d.object, d.flow, d.entity, d.canonical_id, d.revision, d.state, d.operation, d.payload, d.attempts,
                     d.next_attempt_at, d.claimed_until, d.parent_names, d.blocked_on, x.target_id, x.target_version,
                     r.source_id,
                     ARRAY(SELECT p.target_id FROM unnest(d.parent_entities, d.parent_ids) WITH ORDINALITY k (entity, id, n)
@@ -312,6 +314,8 @@ fn claim(
         object: ObjectName::parse(row.try_get::<_, String>("object")?).map_err(unreadable)?,
         canonical_id: CanonicalId(row.try_get("canonical_id")?),
         revision: row.try_get("revision")?,
+        operation: DeliveryOperation::from_stored(row.try_get("operation")?)
+            .ok_or_else(|| StoreError::Unreadable("a delivery has an unknown operation".to_owned()))?,
         payload: row.try_get::<_, Option<JsonText<'_>>>("payload")?.map_or("null", |payload| payload.0).to_owned(),
         references,
         target_record: target_id.map(|id| (id, target_version)),

@@ -7,7 +7,7 @@ use crate::gate::Transaction;
 use crate::json::JsonText;
 use crate::tenant::Tenant;
 use fluxnex_core::ids::{CanonicalId, ConnectionId, DeliveryId, EntityName, EventId, FlowId, ObjectName};
-use fluxnex_core::ledger::DeliveryState;
+use fluxnex_core::ledger::{DeliveryOperation, DeliveryState};
 use fluxnex_core::message::Wake;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,7 +43,9 @@ pub struct NewDelivery {
     pub state: DeliveryState,
     /// Why it ended.
     pub reason: Option<String>,
-    /// What is to be sent, with placeholders for parents.
+    /// What it does at the target.
+    pub operation: DeliveryOperation,
+    /// What is to be sent, with placeholders for parents; nothing where it is deleted.
     pub payload: Option<String>,
     /// Names of the parents that the target must know first.
     pub parent_names: Vec<String>,
@@ -258,16 +260,16 @@ impl Batch<'_> {
         let sql = format!(
             "INSERT INTO {}.deliveries (tenant, delivery, target, object, flow, entity, canonical_id, version, revision,
                  event, ordering_key, place_at, place_event, state, reason, payload, parent_names, parent_entities,
-                 parent_ids, next_attempt_at, woken_at, created_at, updated_at)
+                 parent_ids, next_attempt_at, woken_at, created_at, updated_at, operation)
              SELECT $1, k.delivery, k.target, k.object, k.flow, k.entity, k.canonical_id, k.version, k.revision, k.event,
                     k.ordering_key, k.place_at, k.place_event, k.state, k.reason, k.payload,
                     string_to_array(k.names, $20), string_to_array(k.entities, $20),
-                    string_to_array(k.parents, $20)::uuid[], $2, $2, $2, $2
+                    string_to_array(k.parents, $20)::uuid[], $2, $2, $2, $2, k.operation
              FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::int8[], $10::int4[],
                  $11::uuid[], $12::text[], $13::timestamptz[], $14::uuid[], $15::text[], $16::text[], $17::json[],
-                 $18::text[], $19::text[], $21::text[])
+                 $18::text[], $19::text[], $21::text[], $22::text[])
                  k (delivery, target, object, flow, entity, canonical_id, version, revision, event, ordering_key,
-                    place_at, place_event, state, reason, payload, names, entities, parents)
+                    place_at, place_event, state, reason, payload, names, entities, parents, operation)
              ON CONFLICT (target, flow, entity, canonical_id, version, revision) DO NOTHING",
             self.tenant.schema()
         );
@@ -296,6 +298,7 @@ impl Batch<'_> {
                     (&entities, Type::TEXT_ARRAY),
                     (&"\u{1f}", Type::TEXT),
                     (&parents, Type::TEXT_ARRAY),
+                    (&text(|delivery| delivery.operation.as_str()), Type::TEXT_ARRAY),
                 ],
             )
             .await?;

@@ -28,8 +28,11 @@ macro_rules! migration {
 }
 
 const CATALOG_MIGRATIONS: &[Migration] = &[migration!(1, "catalog", "0001_catalog")];
-const TENANT_MIGRATIONS: &[Migration] =
-    &[migration!(1, "tenant", "0001_pipeline"), migration!(2, "tenant", "0002_blocking_fetches")];
+const TENANT_MIGRATIONS: &[Migration] = &[
+    migration!(1, "tenant", "0001_pipeline"),
+    migration!(2, "tenant", "0002_blocking_fetches"),
+    migration!(3, "tenant", "0003_deletions"),
+];
 
 /// What a run of the migrations did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -67,7 +67,7 @@ pub(crate) fn record_changed(tenant: &Tenant, row: &Row) -> Result<RecordChanged
 }
 
 impl Database {
-    /// Those of the given canonical records that are stored.
+    /// Those of the given canonical records that are stored, and were not deleted at their source.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -81,7 +81,7 @@ impl Database {
         }
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let sql = format!(
-            "SELECT canonical_id FROM {}.canonical_records WHERE tenant = $1 AND canonical_id = ANY($2)",
+            "SELECT canonical_id FROM {}.canonical_records WHERE tenant = $1 AND canonical_id = ANY($2) AND NOT deleted",
             tenant.schema()
         );
         let rows = self.query(&sql, &[(&tenant.id.as_str(), Type::TEXT), (&ids, Type::UUID_ARRAY)]).await?;

@@ -34,7 +34,29 @@ impl Applications {
         if text(body, "/DisplayName").contains(POISON) {
             return fault(400, "6240", "Duplicate Name Exists Error");
         }
+        if call.query.get("operation").is_some_and(|operation| operation == "delete") {
+            return self.delete(call, kind, key);
+        }
         self.write(call, kind, key)
+    }
+
+    /// Deletes what has the current token; a customer never.
+    fn delete(&mut self, call: &Call<'_>, kind: String, key: (String, String)) -> Answered {
+        let (tenant, body) = (&call.tenant, &call.body);
+        let id = text(body, "/Id").to_owned();
+        let place = (tenant.clone(), kind.clone(), id.clone());
+        let Some(stored) = self.stored.get(&place).filter(|_| kind == "invoice") else {
+            return fault(400, "610", "Object Not Found");
+        };
+        if text(body, "/SyncToken") != stored.sync_token.to_string() {
+            return fault(400, "5010", "Stale Object Error");
+        }
+        let reference = text(&stored.body, "/PrivateNote").to_owned();
+        self.stored.remove(&place);
+        self.took_effect(call, ACCOUNTING, &id, &reference, None);
+        let answer = json!({ "Invoice": {"Id": id, "status": "Deleted", "domain": "QBO"} });
+        self.answered.insert(key, (body.clone(), answer.clone()));
+        (200, answer)
     }
 
     fn write(&mut self, call: &Call<'_>, kind: String, key: (String, String)) -> Answered {
@@ -60,7 +82,8 @@ impl Applications {
             "customer" => (text(body, "/Notes"), text(body, "/DisplayName")),
             _ => (text(body, "/PrivateNote"), text(body, "/DocNumber")),
         };
-        self.took_effect(call, ACCOUNTING, &id, reference, name);
+        let is_active = body.get("Active").and_then(Value::as_bool).unwrap_or(true);
+        self.took_effect(call, ACCOUNTING, &id, reference, is_active.then_some(name));
         let answer = named(&kind, &id, sync_token);
         self.answered.insert(key, (body.clone(), answer.clone()));
         (200, answer)

@@ -7,16 +7,19 @@ mod receivers;
 mod source;
 #[cfg(test)]
 mod tests;
+mod throttles;
 
 pub use access::Access;
 
-use super::scenario::{MARK, content_of};
+use super::gates::EnvironmentId;
+use super::scenario::{DELETED, MARK, content_of};
 use crate::queues::{Choices as _, Seeded};
 use fluxnex_connect::client::{HttpAnswer, HttpRequest, RequestError};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use throttles::Throttles;
 
 /// The seconds that an application asks to wait when it throttles.
 const RETRY_AFTER: u64 = 5;
@@ -104,8 +107,7 @@ pub struct Applications {
     pub problems: Vec<String>,
     stored: BTreeMap<(String, String, String), Stored>,
     answered: BTreeMap<(String, String), (Value, Value)>,
-    /// Until when a request is not to be repeated.
-    throttled: BTreeMap<String, Timestamp>,
+    throttles: Throttles,
     away: Vec<(String, Timestamp)>,
     choices: Seeded,
     faults_left: usize,
@@ -182,7 +184,7 @@ impl Applications {
             problems: Vec::new(),
             stored: BTreeMap::new(),
             answered: BTreeMap::new(),
-            throttled: BTreeMap::new(),
+            throttles: Throttles::default(),
             away: Vec::new(),
             choices: Seeded::new(seed ^ 0x4150_5053),
             faults_left: faults,
@@ -202,16 +204,26 @@ impl Applications {
 
     /// Somebody died, who may have been the only one to know that it was asked to wait.
     pub fn somebody_died(&mut self) {
-        self.throttled.clear();
+        self.throttles.forget();
         if let Some(access) = &mut self.access {
             access.deaths += 1;
         }
     }
 
-    /// Answers a request, and says in words what happened.
-    pub fn answer(&mut self, request: &HttpRequest, now: Timestamp) -> Carried {
+    /// An invocation begins.
+    pub fn invocation_began(&mut self, environment: EnvironmentId) {
+        self.throttles.began(environment);
+    }
+
+    /// An invocation ended.
+    pub fn invocation_ended(&mut self, environment: EnvironmentId) {
+        self.throttles.ended(environment);
+    }
+
+    /// Answers a request of an environment, and says in words what happened.
+    pub fn answer(&mut self, request: &HttpRequest, environment: EnvironmentId, now: Timestamp) -> Carried {
         let call = Call::of(request);
-        self.is_early(&call, now);
+        self.is_early(&call, environment, now);
         let fault = self.fault(&call, now);
         let what = format!("{} {}{}", request.method, call.host, call.path);
         let answered = match fault {
@@ -236,7 +248,8 @@ impl Applications {
                 Ok(http(status, &body, None))
             }
             Some(Fault::Throttled) => {
-                self.throttled.insert(call.identity(), crate::queues::after(now, Duration::from_secs(RETRY_AFTER)));
+                let until = crate::queues::after(now, Duration::from_secs(RETRY_AFTER));
+                self.throttles.ask(call.identity(), until, environment);
                 Ok(http(429, &json!({}), Some(RETRY_AFTER)))
             }
             Some(Fault::Unavailable | Fault::UnavailableAfterEffect) => Ok(http(503, &json!({}), None)),
@@ -247,16 +260,15 @@ impl Applications {
     }
 
     /// Whoever was asked to wait does not send the same again before its time.
-    fn is_early(&mut self, call: &Call<'_>, now: Timestamp) {
+    fn is_early(&mut self, call: &Call<'_>, environment: EnvironmentId, now: Timestamp) {
         // Each environment asks for tokens by itself, and knows nothing of the others.
         if call.is_for_token() {
             return;
         }
         let identity = call.identity();
-        if let Some(until) = self.throttled.remove(&identity)
-            && now < until
-        {
-            let early = until.duration_since(now).as_secs_f64();
+        // A poll message or a fetch may come twice at a time, and both read; a delivery is claimed by one.
+        let is_shared = call.host == "crm";
+        if let Some(early) = self.throttles.early(&identity, environment, now, is_shared) {
             self.problems.push(format!("rate limit: {identity} was repeated {early:.1} s before it was allowed to"));
         }
     }
@@ -307,9 +319,18 @@ impl Applications {
         (200, answer)
     }
 
-    fn took_effect(&mut self, call: &Call<'_>, target: &'static str, target_id: &str, reference: &str, name: &str) {
+    /// Notes a change; one without a name took the record away.
+    fn took_effect(
+        &mut self,
+        call: &Call<'_>,
+        target: &'static str,
+        target_id: &str,
+        reference: &str,
+        name: Option<&str>,
+    ) {
         let source_id = reference.split(' ').nth(1).unwrap_or_default().to_owned();
-        let (tenant, target_id, name) = (call.tenant.clone(), target_id.to_owned(), name.to_owned());
+        let name = name.map_or_else(|| format!("{}-{source_id}-{DELETED}", call.tenant), str::to_owned);
+        let (tenant, target_id) = (call.tenant.clone(), target_id.to_owned());
         self.effects.push(Effect { tenant, target, target_id, source_id, name });
     }
 }

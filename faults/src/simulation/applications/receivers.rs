@@ -24,7 +24,9 @@ impl Applications {
         }
         let id = text(&data, "/id").to_owned();
         self.stored.insert(place(&id), Stored { body: data.clone(), sync_token: 0 });
-        self.took_effect(call, PARTNER, &id, text(&data, "/source"), text(&data, "/name"));
+        let is_there = data.get("deleted").is_none();
+        let name = is_there.then_some(text(&data, "/name"));
+        self.took_effect(call, PARTNER, &id, text(&data, "/source"), name);
         self.answered.insert(key, (data, json!({})));
         (200, json!({}))
     }

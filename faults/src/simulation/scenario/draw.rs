@@ -3,7 +3,8 @@
 use super::recipe::{Occasion, Recipe, draw as draw_recipe};
 use super::record::Version;
 use super::{
-    ACCOUNT, ACCOUNTING, Happening, INVOICE, Known, Occurrence, PARTNER, POISON, Scenario, Subject, TENANTS, Telling,
+    ACCOUNT, ACCOUNTING, DELETED, Happening, INVOICE, Known, Occurrence, PARTNER, POISON, Scenario, Subject, TENANTS,
+    Telling,
 };
 use crate::queues::{Choices as _, Seeded};
 use crate::simulation::ground::beginning;
@@ -115,11 +116,14 @@ impl Drawing<'_> {
             _ => SignedDuration::from_millis(self.choices.below(recipe.told.within_milliseconds) as i64),
         };
         let mut contents: Vec<String> = Vec::new();
-        for version in 1..=versions {
+        let endings = self.endings(versions);
+        for version in 1..=versions + endings.len() {
+            let ending = version.checked_sub(versions + 1).and_then(|place| endings.get(place)).cloned();
             let poison = subject.object == ACCOUNT && recipe.poisoned.draw(&mut self.choices);
             let returning = contents.len().checked_sub(2).and_then(|place| contents.get(place)).cloned();
-            contents.push(match returning {
-                Some(content) if recipe.returns.draw(&mut self.choices) => content,
+            contents.push(match (ending, returning) {
+                (Some(ending), _) => ending,
+                (None, Some(content)) if recipe.returns.draw(&mut self.choices) => content,
                 _ if poison => format!("{POISON}{version}"),
                 _ => format!("v{version}"),
             });
@@ -149,6 +153,19 @@ impl Drawing<'_> {
         let targets = targets.into_iter().collect();
         let known = Known { contents, parent, is_absent: false, is_told, targets };
         self.scenario.known.insert(subject.clone(), known);
+    }
+
+    /// What a record says after so many versions: that it was deleted, and perhaps that it is back.
+    fn endings(&mut self, versions: usize) -> Vec<String> {
+        let recipe = self.recipe;
+        let mut endings = Vec::new();
+        if recipe.deleted.draw(&mut self.choices) {
+            endings.push(DELETED.to_owned());
+            if recipe.restored.draw(&mut self.choices) {
+                endings.push(format!("v{}", versions + 2));
+            }
+        }
+        endings
     }
 
     fn tell(&mut self, subject: &Subject, version: usize, body: &str, changed: Duration) {

@@ -27,6 +27,8 @@ pub const TENANTS: [&str; 2] = ["alpha", WIDE];
 pub const WIDE: &str = "beta";
 /// The accounting target refuses for good what has this in its name.
 pub const POISON: &str = "poison";
+/// What the last version of a record says that its source deleted.
+pub const DELETED: &str = "deleted";
 /// What the source calls a customer.
 pub const ACCOUNT: &str = "Account";
 /// What the source calls an invoice.
@@ -60,6 +62,14 @@ pub struct Known {
     pub is_told: bool,
     /// The targets that take it.
     pub targets: BTreeSet<&'static str>,
+}
+
+impl Known {
+    /// Whether its source deleted it, for good or for a while.
+    #[must_use]
+    pub fn was_deleted(&self) -> bool {
+        self.contents.iter().any(|content| content == DELETED)
+    }
 }
 
 /// A webhook of the source.
@@ -157,7 +167,7 @@ impl Scenario {
     }
 
     /// Whether a record cannot reach a target: it is refused there, or it or one of its ancestors cannot be
-    /// had, or its ancestors form a circle.
+    /// had, or its ancestors form a circle. One whose ancestor was deleted may come too late.
     #[must_use]
     pub fn is_hopeless(&self, subject: &Subject, target: &str) -> bool {
         let mut seen = BTreeSet::new();
@@ -172,6 +182,9 @@ impl Scenario {
                 return true;
             }
             at = known.parent.as_ref();
+            if at.and_then(|parent| self.known.get(parent)).is_some_and(Known::was_deleted) {
+                return true;
+            }
         }
         false
     }
@@ -194,9 +207,10 @@ impl Scenario {
     pub fn may_fail(&self, subject: &Subject) -> bool {
         let poisoned = |known: &Known| known.contents.iter().any(|content| content.contains(POISON));
         let mut at = Some(subject);
-        for _ in 0..=self.known.len() {
+        for generation in 0..=self.known.len() {
             let Some(subject) = at else { return false };
             match self.known.get(subject) {
+                Some(known) if generation > 0 && known.was_deleted() => return true,
                 Some(known) if !known.is_absent && !poisoned(known) => at = known.parent.as_ref(),
                 _ => return true,
             }

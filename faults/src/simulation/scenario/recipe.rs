@@ -130,6 +130,12 @@ pub struct Recipe {
     /// So many versions say what the one before the last one said.
     #[serde(default)]
     pub returns: Percent,
+    /// So many records are deleted at the source after their last version.
+    #[serde(default)]
+    pub deleted: Percent,
+    /// So many of those come back.
+    #[serde(default)]
+    pub restored: Percent,
     /// So many families go to the partner as well.
     #[serde(default = "half")]
     pub to_partner: Percent,
@@ -194,6 +200,7 @@ const RECIPES: &[(&str, &str)] = recipes![
     "clocks",
     "configuration-change",
     "contended",
+    "deletions",
     "duplicates-across-days",
     "huge-batch",
     "missing-parents",

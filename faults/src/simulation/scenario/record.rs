@@ -1,6 +1,6 @@
 //! What the source's records look like.
 
-use super::{ACCOUNT, Subject};
+use super::{ACCOUNT, DELETED, Subject};
 use serde_json::{Value, json};
 
 /// The name of a record: whose it is, which it is, and what this version of it says.
@@ -51,7 +51,7 @@ impl Version<'_> {
             })
         };
         if let Some(record) = record.as_object_mut() {
-            record.insert("IsDeleted".to_owned(), json!(false));
+            record.insert("IsDeleted".to_owned(), json!(*content == DELETED));
             record.insert("SystemModstamp".to_owned(), json!(stamp));
             if self.is_large {
                 record.insert("Description".to_owned(), json!("x".repeat(70_000)));

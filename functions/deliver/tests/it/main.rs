@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first difference")]
 
 mod batches;
+mod deletions;
 mod marked;
 mod outcomes;
 mod parents;

@@ -2,7 +2,7 @@
 
 use super::{Connection, NotificationRule};
 use crate::entity;
-use crate::flow::{Flow, FlowDefinition};
+use crate::flow::{Flow, FlowDefinition, OnDelete, TargetDefinition};
 use crate::ids::{ConnectionId, FlowId, ObjectName};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -136,11 +136,34 @@ fn endpoints(connections: &Connections, id: &FlowId, definition: &FlowDefinition
                 format_args!("{} cannot be sent {}", connection.definition.connector, target.object),
             ));
         }
+        deletions(definition, target, connection).map_err(|reason| BundleError::new(at(&field), reason))?;
         if definition.targets.iter().take(index).any(|earlier| earlier.connection == target.connection) {
             return Err(BundleError::new(at(&field), "a flow has at most one target per connection"));
         }
     }
     Ok(())
+}
+
+/// Whether the target can be told of deletions as the flow wants it.
+fn deletions(definition: &FlowDefinition, target: &TargetDefinition, connection: &Connection) -> Result<(), String> {
+    let object = connection.manifest.target.as_ref().and_then(|manifest| {
+        let any = || manifest.objects.iter().find(|(name, _)| name.as_str() == crate::connector::ANY_OBJECT);
+        manifest.objects.get_key_value(&target.object).or_else(any).map(|(_, object)| object)
+    });
+    match definition.on_delete {
+        OnDelete::Delete if object.is_none_or(|object| object.delete.is_none()) => Err(format!(
+            "{} cannot delete {}: use `on_delete: archive` with an `archive` mapping, or `on_delete: ignore`",
+            connection.definition.connector, target.object
+        )),
+        OnDelete::Archive if target.archive.is_none() => {
+            Err("`on_delete: archive` needs an `archive` mapping: what the target is sent when the source deletes it"
+                .to_owned())
+        }
+        OnDelete::Ignore | OnDelete::Delete if target.archive.is_some() => {
+            Err("`archive` is used only under `on_delete: archive`: set that, or leave the mapping out".to_owned())
+        }
+        OnDelete::Ignore | OnDelete::Delete | OnDelete::Archive => Ok(()),
+    }
 }
 
 fn unique(

@@ -27,42 +27,46 @@ impl Batch<'_> {
         if versions.is_empty() {
             return Ok(());
         }
-        let entities: Vec<&str> = versions.iter().map(|version| version.entity.as_str()).collect();
-        let ids: Vec<Uuid> = versions.iter().map(|version| version.canonical_id.0).collect();
+        let entities: Vec<&str> = versions.iter().map(|version| version.new.entity.as_str()).collect();
+        let ids: Vec<Uuid> = versions.iter().map(|version| version.new.canonical_id.0).collect();
         let numbers: Vec<i64> = versions.iter().map(|version| version.version).collect();
-        let data: Vec<JsonText<'_>> = versions.iter().map(|version| JsonText(version.data)).collect();
-        let hashes: Vec<&[u8]> = versions.iter().map(|version| version.content.0.as_slice()).collect();
+        let data: Vec<JsonText<'_>> =
+            versions.iter().map(|version| JsonText(version.new.data.unwrap_or("{}"))).collect();
+        let deleted: Vec<bool> = versions.iter().map(|version| version.new.data.is_none()).collect();
+        let hashes: Vec<&[u8]> = versions.iter().map(|version| version.new.content.0.as_slice()).collect();
         let joined = |names: Vec<String>| names.join(SEPARATOR);
         let names: Vec<String> = versions
             .iter()
-            .map(|version| joined(version.parents.iter().map(|parent| parent.name.clone()).collect()))
+            .map(|version| joined(version.new.parents.iter().map(|parent| parent.name.clone()).collect()))
             .collect();
         let parent_entities: Vec<String> = versions
             .iter()
-            .map(|version| joined(version.parents.iter().map(|parent| parent.entity.to_string()).collect()))
+            .map(|version| joined(version.new.parents.iter().map(|parent| parent.entity.to_string()).collect()))
             .collect();
         let parents: Vec<String> = versions
             .iter()
-            .map(|version| joined(version.parents.iter().map(|parent| parent.canonical_id.to_string()).collect()))
+            .map(|version| joined(version.new.parents.iter().map(|parent| parent.canonical_id.to_string()).collect()))
             .collect();
         let flows: Vec<&str> = versions.iter().map(|version| version.item.flow.as_str()).collect();
         let [connections, objects, source_ids] =
             crate::replica::columns(versions.iter().map(|version| &version.item.record));
-        let source_versions: Vec<Option<i64>> = versions.iter().map(|version| version.place.source_version).collect();
-        let arrived: Vec<Timestamp> = versions.iter().map(|version| version.place.arrived_at).collect();
-        let placed_by: Vec<Uuid> = versions.iter().map(|version| version.place.event.0).collect();
+        let source_versions: Vec<Option<i64>> =
+            versions.iter().map(|version| version.new.place.source_version).collect();
+        let arrived: Vec<Timestamp> = versions.iter().map(|version| version.new.place.arrived_at).collect();
+        let placed_by: Vec<Uuid> = versions.iter().map(|version| version.new.place.event.0).collect();
         let events: Vec<Uuid> = versions.iter().map(|version| version.item.event.0).collect();
         let sql = format!(
-            "INSERT INTO {}.canonical_records (tenant, entity, canonical_id, version, data, content_hash, parent_names,
-                 parent_entities, parent_ids, flow, connection, object, source_id, source_version, arrived_at, placed_by, event, stored_at)
+            "INSERT INTO {}.canonical_records AS r (tenant, entity, canonical_id, version, data, content_hash, parent_names,
+                 parent_entities, parent_ids, flow, connection, object, source_id, source_version, arrived_at, placed_by, event, stored_at, deleted)
              SELECT $1, k.entity, k.id, k.version, k.data, k.hash, string_to_array(k.names, $17),
                     string_to_array(k.parent_entities, $17), string_to_array(k.parents, $17)::uuid[], k.flow, k.connection, k.object, k.source_id,
-                    k.source_version, k.arrived_at, k.placed_by, k.event, $2
+                    k.source_version, k.arrived_at, k.placed_by, k.event, $2, k.deleted
              FROM unnest($3::text[], $4::uuid[], $5::int8[], $6::json[], $7::bytea[], $8::text[], $9::text[], $10::text[],
-                 $11::text[], $12::text[], $13::text[], $14::int8[], $15::timestamptz[], $16::uuid[], $18::uuid[], $19::text[])
+                 $11::text[], $12::text[], $13::text[], $14::int8[], $15::timestamptz[], $16::uuid[], $18::uuid[], $19::text[], $20::bool[])
                  k (entity, id, version, data, hash, names, parents, flow, connection, object, source_id,
-                    source_version, arrived_at, placed_by, event, parent_entities)
-             ON CONFLICT (canonical_id, entity) DO UPDATE SET version = excluded.version, data = excluded.data,
+                    source_version, arrived_at, placed_by, event, parent_entities, deleted)
+             ON CONFLICT (canonical_id, entity) DO UPDATE SET version = excluded.version,
+                 data = CASE WHEN excluded.deleted THEN r.data ELSE excluded.data END, deleted = excluded.deleted,
                  content_hash = excluded.content_hash, parent_names = excluded.parent_names,
                  parent_entities = excluded.parent_entities, parent_ids = excluded.parent_ids, flow = excluded.flow, source_version = excluded.source_version,
                  arrived_at = excluded.arrived_at, placed_by = excluded.placed_by, event = excluded.event,
@@ -93,6 +97,7 @@ impl Batch<'_> {
                     (&SEPARATOR, Type::TEXT),
                     (&events, Type::UUID_ARRAY),
                     (&parent_entities, Type::TEXT_ARRAY),
+                    (&deleted, Type::BOOL_ARRAY),
                 ],
             )
             .await?;

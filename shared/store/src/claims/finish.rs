@@ -14,7 +14,7 @@ use fluxnex_core::message::Wake;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 /// One request to a target and its answer.
@@ -45,6 +45,11 @@ pub enum Finish {
         target_id: Option<String>,
         /// The target's version of it.
         target_version: Option<String>,
+    },
+    /// There was nothing to do at the target.
+    Filtered {
+        /// Why.
+        reason: String,
     },
     /// It will be tried again.
     Retry {
@@ -92,6 +97,7 @@ impl Finish {
     fn state(&self) -> DeliveryState {
         match self {
             Self::Delivered { .. } => DeliveryState::Delivered,
+            Self::Filtered { .. } => DeliveryState::Filtered,
             Self::Retry { .. } => DeliveryState::Pending,
             Self::Unknown { .. } => DeliveryState::Sending,
             Self::Failed { .. } => DeliveryState::Failed,
@@ -101,6 +107,7 @@ impl Finish {
     fn outcome(&self) -> &'static str {
         match self {
             Self::Delivered { .. } => "delivered",
+            Self::Filtered { .. } => "filtered",
             Self::Retry { counts: true, .. } => "retry",
             Self::Retry { counts: false, .. } => "throttled",
             Self::Unknown { .. } => "unknown",
@@ -111,7 +118,10 @@ impl Finish {
     fn reason(&self) -> Option<&str> {
         match self {
             Self::Delivered { .. } => None,
-            Self::Retry { reason, .. } | Self::Unknown { reason, .. } | Self::Failed { reason, .. } => Some(reason),
+            Self::Filtered { reason }
+            | Self::Retry { reason, .. }
+            | Self::Unknown { reason, .. }
+            | Self::Failed { reason, .. } => Some(reason),
         }
     }
 }
@@ -123,6 +133,7 @@ struct Written {
     ordering_key: String,
     entity: String,
     canonical_id: Uuid,
+    deletes: bool,
 }
 
 impl Database {
@@ -149,6 +160,7 @@ impl Database {
                 let written = batch.write_outcomes(transaction).await?;
                 batch.write_attempts(transaction).await?;
                 batch.write_references(transaction, &written).await?;
+                batch.forget_references(transaction, &written).await?;
                 let wakes = batch.give_way(transaction, &written).await?;
                 Ok((written, wakes))
             })
@@ -214,7 +226,7 @@ impl Batch<'_> {
                  $9::timestamptz[], $10::int4[])
                  k (delivery, fence, state, reason, fingerprint, next_at, settled_at, uncounted)
              WHERE d.tenant = $1 AND d.delivery = k.delivery AND d.fence = k.fence AND d.state = 'sending'
-             RETURNING d.delivery, d.target, d.ordering_key, d.entity, d.canonical_id",
+             RETURNING d.delivery, d.target, d.ordering_key, d.entity, d.canonical_id, d.operation = 'delete'",
             self.tenant.schema()
         );
         let rows = transaction
@@ -242,6 +254,7 @@ impl Batch<'_> {
                     ordering_key: row.try_get(2)?,
                     entity: row.try_get(3)?,
                     canonical_id: row.try_get(4)?,
+                    deletes: row.try_get(5)?,
                 })
             })
             .collect()
@@ -303,6 +316,7 @@ impl Batch<'_> {
     async fn write_references(&self, transaction: &Transaction<'_>, written: &[Written]) -> Result<(), StoreError> {
         let delivered: Vec<(&Written, String, Option<&str>)> = self
             .delivered(written)
+            .filter(|(written, _, _)| !written.deletes)
             .map(|(written, target_id, version)| {
                 // A target that names nothing still knows the record: children may follow.
                 (written, target_id.map_or_else(|| written.canonical_id.to_string(), str::to_owned), version)
@@ -341,6 +355,33 @@ impl Batch<'_> {
                 ],
             )
             .await?;
+        Ok(())
+    }
+
+    /// What was deleted at a target has no name there any more: should it come back, it is made anew.
+    async fn forget_references(&self, transaction: &Transaction<'_>, written: &[Written]) -> Result<(), StoreError> {
+        let deleted: Vec<&Written> =
+            self.delivered(written).map(|(written, _, _)| written).filter(|written| written.deletes).collect();
+        if deleted.is_empty() {
+            return Ok(());
+        }
+        let connections: Vec<&str> = deleted.iter().map(|written| written.target.as_str()).collect();
+        let entities: Vec<&str> = deleted.iter().map(|written| written.entity.as_str()).collect();
+        let ids: Vec<Uuid> = deleted.iter().map(|written| written.canonical_id).collect();
+        let sql = format!(
+            "DELETE FROM {}.cross_references x
+             USING unnest($2::text[], $3::text[], $4::uuid[]) k (connection, entity, canonical_id)
+             WHERE x.tenant = $1 AND x.connection = k.connection AND x.entity = k.entity
+               AND x.canonical_id = k.canonical_id",
+            self.tenant.schema()
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&self.tenant.id.as_str(), Type::TEXT),
+            (&connections, Type::TEXT_ARRAY),
+            (&entities, Type::TEXT_ARRAY),
+            (&ids, Type::UUID_ARRAY),
+        ];
+        transaction.execute_typed(&sql, &parameters).await?;
         Ok(())
     }
 

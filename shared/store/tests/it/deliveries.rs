@@ -4,7 +4,7 @@ use crate::normalising::{customer, stored};
 use crate::support::{ACCOUNT, Fixture, INVOICE, event, now};
 use fluxnex_core::flow::Parent;
 use fluxnex_core::ids::{ConnectionId, DeliveryId, EntityName, FlowId, ObjectName};
-use fluxnex_core::ledger::{DeliveryState, Turn};
+use fluxnex_core::ledger::{DeliveryOperation, DeliveryState, Turn};
 use fluxnex_core::message::Wake;
 use fluxnex_store::{Claim, Claimed, Finish, Finished, Incoming, NewDelivery};
 use jiff::SignedDuration;
@@ -37,6 +37,7 @@ async fn newest(fixture: &Fixture, incoming: &Incoming, object: &str, id: &str) 
         arrived_at: row.arrived_at,
         state: DeliveryState::Pending,
         reason: None,
+        operation: DeliveryOperation::Write,
         payload: Some(row.data),
         parent_names: row.parent_names,
         parent_entities: row.parent_entities,

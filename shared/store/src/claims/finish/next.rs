@@ -1,6 +1,6 @@
 //! Who may go next because of what came of attempts.
 
-use super::{Batch, Written};
+use super::{Batch, Finish, Written};
 use crate::connection::Database;
 use crate::error::StoreError;
 use crate::gate::Transaction;
@@ -64,13 +64,18 @@ impl Batch<'_> {
 
     /// The keys that may go on: children of delivered parents, and what is next in the same keys.
     pub(super) async fn next(&self, database: &Database, written: &[Written]) -> Result<BTreeSet<Wake>, StoreError> {
-        let delivered: Vec<&Written> = self.delivered(written).map(|(written, _, _)| written).collect();
-        if delivered.is_empty() {
+        let goes_on = |written: &&Written| {
+            let finished = self.finished.iter().find(|finished| finished.delivery.0 == written.delivery);
+            finished.is_some_and(|it| matches!(it.finish, Finish::Delivered { .. } | Finish::Filtered { .. }))
+        };
+        let ended: Vec<&Written> = written.iter().filter(goes_on).collect();
+        if ended.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let targets: Vec<&str> = delivered.iter().map(|written| written.target.as_str()).collect();
-        let keys: Vec<&str> = delivered.iter().map(|written| written.ordering_key.as_str()).collect();
-        let parents: BTreeSet<Uuid> = delivered.iter().map(|written| written.canonical_id).collect();
+        let targets: Vec<&str> = ended.iter().map(|written| written.target.as_str()).collect();
+        let keys: Vec<&str> = ended.iter().map(|written| written.ordering_key.as_str()).collect();
+        let delivered = self.delivered(written).filter(|(written, _, _)| !written.deletes);
+        let parents: BTreeSet<Uuid> = delivered.map(|(written, _, _)| written.canonical_id).collect();
         let parents: Vec<Uuid> = parents.into_iter().collect();
         let schema = self.tenant.schema();
         let sql = format!(
