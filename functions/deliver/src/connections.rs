@@ -4,6 +4,7 @@ use fluxnex_connect::connection::{Connection, DeleteRequest, DeliveryRequest, Ta
 use fluxnex_connect::outcome::SendOutcome;
 use fluxnex_connect::{Engine, SendReport};
 use fluxnex_core::connector::Once;
+use fluxnex_core::difference::{Difference, difference};
 use fluxnex_core::ledger::{DeliveryOperation, fill_references};
 use fluxnex_store::{Claim, Tenant};
 use serde_json::value::RawValue;
@@ -22,7 +23,11 @@ pub(crate) enum Sent {
         report: Box<SendReport>,
         /// Whether the same request may be made again when nobody knows whether it took effect.
         repeatable: bool,
+        /// What the target has of the record if it took effect, as JSON text; nothing if that is not known in full.
+        payload: Option<String>,
     },
+    /// The target has what it was to be sent.
+    Unchanged,
     /// The delivery can never be sent as it is.
     Impossible(String),
     /// The record is to be archived or deleted at a target that does not know it.
@@ -36,7 +41,7 @@ impl Sent {
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Impossible(reason) => Some(reason.clone()),
-            Self::NothingThere => None,
+            Self::NothingThere | Self::Unchanged => None,
             Self::InDoubt => Some("in doubt".to_owned()),
             Self::Report { report, .. } => match &report.outcome {
                 SendOutcome::Delivered { .. } => None,
@@ -75,15 +80,22 @@ impl<'a> Connections<'a> {
                 target,
                 timeout: time,
             };
-            return Sent::Report { report: Box::new(engine.delete(&connection, &request).await), repeatable };
+            let report = Box::new(engine.delete(&connection, &request).await);
+            return Sent::Report { report, repeatable, payload: None };
         }
-        let payload = fill_references(&claim.payload, &claim.references)
-            .map_err(|error| error.to_string())
-            .and_then(|text| RawValue::from_string(text).map_err(|_| "the payload is not JSON".to_owned()));
-        let payload = match payload {
-            Ok(payload) => payload,
-            Err(reason) => return Sent::Impossible(reason),
+        let whole = match fill_references(&claim.payload, &claim.references) {
+            Ok(whole) => whole,
+            Err(error) => return Sent::Impossible(error.to_string()),
         };
+        let writes = claim.operation == DeliveryOperation::Write;
+        // Of a record that the target does not know it has nothing, whatever was known once.
+        let acknowledged = claim.acknowledged.as_deref().filter(|_| writes && target.is_some());
+        let payload = match difference(acknowledged, &whole, connection.manifest.updates_partially(&claim.object)) {
+            Difference::Nothing => return Sent::Unchanged,
+            Difference::Members(members) => RawValue::from_string(members),
+            Difference::Everything => RawValue::from_string(whole.clone()),
+        };
+        let Ok(payload) = payload else { return Sent::Impossible("the payload is not JSON".to_owned()) };
         let request = DeliveryRequest {
             object: &claim.object,
             payload: &payload,
@@ -92,7 +104,8 @@ impl<'a> Connections<'a> {
             target,
             timeout: time,
         };
-        Sent::Report { report: Box::new(engine.send(&connection, &request).await), repeatable }
+        let report = Box::new(engine.send(&connection, &request).await);
+        Sent::Report { report, repeatable, payload: writes.then_some(whole) }
     }
 
     fn connection(&self, claim: &Claim) -> Result<(Connection, bool), String> {

@@ -285,6 +285,7 @@ fn describe(message: &WakeMessage, claimed: &Claimed, finished: &[Finished], cau
             let ended = finished.iter().zip(causes).find(|(finished, _)| finished.delivery == claim.delivery);
             let word = match ended.map(|(finished, _)| &finished.finish) {
                 Some(Finish::Delivered { .. }) => "delivered",
+                Some(Finish::Unchanged) => "unchanged",
                 Some(Finish::Filtered { .. }) => "filtered",
                 Some(Finish::Retry { .. }) => "to be tried again",
                 Some(Finish::Failed { .. }) => "failed",

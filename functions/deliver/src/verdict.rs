@@ -37,7 +37,8 @@ impl Waits<'_> {
 
 /// Judges an attempt.
 pub(crate) fn judge(sent: Sent, claim: &Claim, started_at: Timestamp, waits: &Waits<'_>) -> (Finish, Option<Attempt>) {
-    let (report, repeatable) = match sent {
+    let (report, repeatable, payload) = match sent {
+        Sent::Unchanged => return (Finish::Unchanged, None),
         Sent::Impossible(reason) => return (failed(reason, "cannot be sent"), None),
         Sent::NothingThere => {
             let reason = "the target does not know the record that its source deleted".to_owned();
@@ -48,11 +49,13 @@ pub(crate) fn judge(sent: Sent, claim: &Claim, started_at: Timestamp, waits: &Wa
                 "an attempt was cut short; whether it took effect is not known, and the target offers no way to tell";
             return (failed(reason.to_owned(), "in doubt"), None);
         }
-        Sent::Report { report, repeatable } => (report, repeatable),
+        Sent::Report { report, repeatable, payload } => (report, repeatable, payload),
     };
     let attempt = attempt(&report.effort, started_at);
     let finish = match report.outcome {
-        SendOutcome::Delivered { target_id, target_version } => Finish::Delivered { target_id, target_version },
+        SendOutcome::Delivered { target_id, target_version } => {
+            Finish::Delivered { target_id, target_version, payload }
+        }
         SendOutcome::Failed(failure) if claim.settles && leaves_doubt(failure.class, &report.effort) => {
             still_unknown(failure, claim, waits)
         }

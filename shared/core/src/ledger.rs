@@ -27,6 +27,8 @@ pub enum DeliveryState {
     Superseded,
     /// The flow does not send this record to this target.
     Filtered,
+    /// The target has what it was to be sent.
+    Unchanged,
     /// An operator chose not to send it.
     Skipped,
     /// An operator took it back.
@@ -35,7 +37,7 @@ pub enum DeliveryState {
 
 impl DeliveryState {
     /// All states, in the order of a delivery's life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pending,
         Self::Sending,
         Self::Delivered,
@@ -43,6 +45,7 @@ impl DeliveryState {
         Self::Held,
         Self::Superseded,
         Self::Filtered,
+        Self::Unchanged,
         Self::Skipped,
         Self::Cancelled,
     ];
@@ -58,6 +61,7 @@ impl DeliveryState {
             Self::Held => "held",
             Self::Superseded => "superseded",
             Self::Filtered => "filtered",
+            Self::Unchanged => "unchanged",
             Self::Skipped => "skipped",
             Self::Cancelled => "cancelled",
         }

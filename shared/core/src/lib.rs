@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod canonical;
 pub mod connector;
 pub mod content;
+pub mod difference;
 pub mod entity;
 pub mod event;
 pub mod fetch;

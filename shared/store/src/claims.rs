@@ -45,6 +45,8 @@ pub struct Claim {
     pub references: BTreeMap<String, String>,
     /// What the target calls this record, and its version there, if it knows it.
     pub target_record: Option<(String, Option<String>)>,
+    /// What the target has of it, as JSON text, if that is known in full.
+    pub acknowledged: Option<String>,
     /// Number of this attempt, from 1.
     pub attempt: u32,
     /// True if an earlier attempt was claimed and never reported.
@@ -194,7 +196,7 @@ impl Claims<'_> {
         let schema = self.tenant.schema();
         let sql = format!(
             "SELECT h.n, d.delivery, d.target, d.object, d.flow, d.entity, d.canonical_id, d.revision, d.state, d.operation, d.payload, d.attempts,
-                    d.next_attempt_at, d.claimed_until, d.parent_names, d.blocked_on, x.target_id, x.target_version,
+                    d.next_attempt_at, d.claimed_until, d.parent_names, d.blocked_on, x.target_id, x.target_version, x.acknowledged,
                     r.source_id,
                     ARRAY(SELECT p.target_id FROM unnest(d.parent_entities, d.parent_ids) WITH ORDINALITY k (entity, id, n)
                           LEFT JOIN {schema}.cross_references p
@@ -319,6 +321,7 @@ fn claim(
         payload: row.try_get::<_, Option<JsonText<'_>>>("payload")?.map_or("null", |payload| payload.0).to_owned(),
         references,
         target_record: target_id.map(|id| (id, target_version)),
+        acknowledged: row.try_get::<_, Option<JsonText<'_>>>("acknowledged")?.map(|text| text.0.to_owned()),
         attempt: u32::try_from(attempts).unwrap_or_default().saturating_add(1),
         settles,
         record: format!("{entity} {}", source_id.unwrap_or_default()),

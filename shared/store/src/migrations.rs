@@ -32,6 +32,7 @@ const TENANT_MIGRATIONS: &[Migration] = &[
     migration!(1, "tenant", "0001_pipeline"),
     migration!(2, "tenant", "0002_blocking_fetches"),
     migration!(3, "tenant", "0003_deletions"),
+    migration!(4, "tenant", "0004_acknowledged"),
 ];
 
 /// What a run of the migrations did.

@@ -77,12 +77,13 @@ impl Applications {
             _ => {}
         }
         let sync_token = known.map_or(0, |token| token + 1);
-        self.stored.insert(place, Stored { body: body.clone(), sync_token });
+        let record = overlaid(self.stored.get(&place).map(|stored| &stored.body), body);
+        self.stored.insert(place, Stored { body: record.clone(), sync_token });
         let (reference, name) = match kind.as_str() {
-            "customer" => (text(body, "/Notes"), text(body, "/DisplayName")),
-            _ => (text(body, "/PrivateNote"), text(body, "/DocNumber")),
+            "customer" => (text(&record, "/Notes"), text(&record, "/DisplayName")),
+            _ => (text(&record, "/PrivateNote"), text(&record, "/DocNumber")),
         };
-        let is_active = body.get("Active").and_then(Value::as_bool).unwrap_or(true);
+        let is_active = record.get("Active").and_then(Value::as_bool).unwrap_or(true);
         self.took_effect(call, ACCOUNTING, &id, reference, is_active.then_some(name));
         let answer = named(&kind, &id, sync_token);
         self.answered.insert(key, (body.clone(), answer.clone()));
@@ -96,6 +97,19 @@ impl Applications {
         let parent = ["/CustomerRef/value", "/ParentRef/value"].map(|pointer| text(&stored.body, pointer));
         parent.into_iter().find(|parent| !parent.is_empty()).map(str::to_owned)
     }
+}
+
+/// What a record is after a write: a sparse one leaves what it does not name as it is.
+fn overlaid(before: Option<&Value>, body: &Value) -> Value {
+    let is_sparse = body.get("sparse").and_then(Value::as_bool) == Some(true);
+    let (Some(Value::Object(before)), Value::Object(changes), true) = (before, body, is_sparse) else {
+        return body.clone();
+    };
+    let mut record = before.clone();
+    record.extend(
+        changes.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())),
+    );
+    Value::Object(record)
 }
 
 fn named(kind: &str, id: &str, sync_token: u64) -> Value {

@@ -183,3 +183,45 @@ async fn a_token_that_was_rotated_is_kept_and_a_refused_one_is_renewed() {
         fluxnex_cloud::secrets::Secrets::get(pipeline.setting.secrets.as_ref(), fluxnex_testing::QUICKBOOKS_SECRET);
     assert_eq!(secret.await.unwrap().field("refresh_token"), Some("rotated"));
 }
+
+#[tokio::test]
+async fn only_what_changed_is_sent_and_nothing_if_nothing_did() {
+    let pipeline = Pipeline::new().await;
+    let wakes = pipeline.customer("Ada", 1).await;
+    pipeline.setting.target.reply(Reply::json(200, &json!({"Customer": {"Id": "58", "SyncToken": "0"}})));
+    pipeline.delivered(&wakes).await;
+    let whole = pipeline.setting.target.requests()[0].json();
+    assert!(whole["BillAddr"].is_object(), "{whole}");
+    let wakes = pipeline.customer("Ada King", 2).await;
+    pipeline.setting.target.reply(Reply::json(200, &json!({"Customer": {"Id": "58", "SyncToken": "1"}})));
+    pipeline.delivered(&wakes).await;
+    let update = pipeline.setting.target.requests()[1].json();
+    let names: Vec<&String> = update.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["CompanyName", "DisplayName", "Id", "Notes", "SyncToken", "sparse"]);
+
+    // The target has this already: what was acknowledged last says so.
+    let same = "UPDATE {schema}.deliveries SET payload = (SELECT acknowledged FROM {schema}.cross_references)
+                WHERE state = 'pending' RETURNING state";
+    let wakes = pipeline.customer("Ada Lovelace", 3).await;
+    assert_eq!(pipeline.setting.texts(same).await, ["pending"]);
+    pipeline.delivered(&wakes).await;
+    assert_eq!(pipeline.setting.target.requests().len(), 2);
+    assert_eq!(pipeline.deliveries().await, ["delivered 1", "delivered 1", "unchanged 1"]);
+}
+
+#[tokio::test]
+async fn after_a_failure_everything_is_sent() {
+    let pipeline = Pipeline::new().await;
+    let wakes = pipeline.customer("Ada", 1).await;
+    pipeline.setting.target.reply(Reply::json(200, &json!({"Customer": {"Id": "58", "SyncToken": "0"}})));
+    pipeline.delivered(&wakes).await;
+    let wakes = pipeline.customer("Ada King", 2).await;
+    pipeline.setting.target.reply(Reply::fault(400, "6240", "Duplicate Name Exists Error"));
+    pipeline.delivered(&wakes).await;
+    let wakes = pipeline.customer("Ada", 3).await;
+    pipeline.setting.target.reply(Reply::json(200, &json!({"Customer": {"Id": "58", "SyncToken": "1"}})));
+    pipeline.delivered(&wakes).await;
+    let last = pipeline.setting.target.requests()[2].json();
+    assert!(last["BillAddr"].is_object() && last["DisplayName"] == "Ada", "{last}");
+    assert_eq!(pipeline.deliveries().await, ["delivered 1", "superseded 1", "delivered 1"]);
+}

@@ -201,6 +201,12 @@ impl CompiledManifest {
         self.target.get(object).or_else(|| self.target.get(&any_object()?))
     }
 
+    /// Whether a record of an object that the target knows is sent only what changed.
+    #[must_use]
+    pub fn updates_partially(&self, object: &ObjectName) -> bool {
+        self.target_object(object).is_some_and(|object| object.partial_update && object.update.is_some())
+    }
+
     /// The connection's settings, completed by the manifest's defaults.
     ///
     /// # Errors

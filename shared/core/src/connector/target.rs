@@ -54,6 +54,10 @@ pub struct TargetObject {
     /// Changes the record that the target knows as `{id}`. Absent: `create` serves for both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update: Option<Operation>,
+    /// Whether `update` leaves what the payload does not name as it is: then it is sent what changed, and null for
+    /// what the record does not have any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial_update: bool,
     /// Makes or changes the record that carries our own id `{external_id}`: the canonical id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upsert: Option<Operation>,
@@ -116,6 +120,8 @@ pub struct CompiledTargetObject {
     pub create: Option<CompiledOperation>,
     /// Changes it; absent: `create` serves for both.
     pub update: Option<CompiledOperation>,
+    /// Whether a change names only what changed.
+    pub partial_update: bool,
     /// Makes or changes it, by our own id.
     pub upsert: Option<CompiledOperation>,
     /// Reads it.

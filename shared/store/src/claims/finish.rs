@@ -1,6 +1,7 @@
 //! Writing down what came of attempts, and who may go next because of it.
 
 mod next;
+mod references;
 
 pub(crate) use next::wake;
 
@@ -14,7 +15,7 @@ use fluxnex_core::message::Wake;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 /// One request to a target and its answer.
@@ -45,7 +46,11 @@ pub enum Finish {
         target_id: Option<String>,
         /// The target's version of it.
         target_version: Option<String>,
+        /// What it has of the record now, as JSON text; nothing if that is not known in full.
+        payload: Option<String>,
     },
+    /// The target has what it was to be sent.
+    Unchanged,
     /// There was nothing to do at the target.
     Filtered {
         /// Why.
@@ -97,6 +102,7 @@ impl Finish {
     fn state(&self) -> DeliveryState {
         match self {
             Self::Delivered { .. } => DeliveryState::Delivered,
+            Self::Unchanged => DeliveryState::Unchanged,
             Self::Filtered { .. } => DeliveryState::Filtered,
             Self::Retry { .. } => DeliveryState::Pending,
             Self::Unknown { .. } => DeliveryState::Sending,
@@ -107,6 +113,7 @@ impl Finish {
     fn outcome(&self) -> &'static str {
         match self {
             Self::Delivered { .. } => "delivered",
+            Self::Unchanged => "unchanged",
             Self::Filtered { .. } => "filtered",
             Self::Retry { counts: true, .. } => "retry",
             Self::Retry { counts: false, .. } => "throttled",
@@ -117,7 +124,7 @@ impl Finish {
 
     fn reason(&self) -> Option<&str> {
         match self {
-            Self::Delivered { .. } => None,
+            Self::Delivered { .. } | Self::Unchanged => None,
             Self::Filtered { reason }
             | Self::Retry { reason, .. }
             | Self::Unknown { reason, .. }
@@ -160,6 +167,7 @@ impl Database {
                 let written = batch.write_outcomes(transaction).await?;
                 batch.write_attempts(transaction).await?;
                 batch.write_references(transaction, &written).await?;
+                batch.doubt_acknowledged(transaction, &written).await?;
                 batch.forget_references(transaction, &written).await?;
                 let wakes = batch.give_way(transaction, &written).await?;
                 Ok((written, wakes))
@@ -310,93 +318,5 @@ impl Batch<'_> {
             )
             .await?;
         Ok(())
-    }
-
-    /// Learns what the targets call the delivered records.
-    async fn write_references(&self, transaction: &Transaction<'_>, written: &[Written]) -> Result<(), StoreError> {
-        let delivered: Vec<(&Written, String, Option<&str>)> = self
-            .delivered(written)
-            .filter(|(written, _, _)| !written.deletes)
-            .map(|(written, target_id, version)| {
-                // A target that names nothing still knows the record: children may follow.
-                (written, target_id.map_or_else(|| written.canonical_id.to_string(), str::to_owned), version)
-            })
-            .collect();
-        if delivered.is_empty() {
-            return Ok(());
-        }
-        let connections: Vec<&str> = delivered.iter().map(|(written, _, _)| written.target.as_str()).collect();
-        let entities: Vec<&str> = delivered.iter().map(|(written, _, _)| written.entity.as_str()).collect();
-        let ids: Vec<Uuid> = delivered.iter().map(|(written, _, _)| written.canonical_id).collect();
-        let target_ids: Vec<&str> = delivered.iter().map(|(_, id, _)| id.as_str()).collect();
-        let versions: Vec<Option<&str>> = delivered.iter().map(|(_, _, version)| *version).collect();
-        let sql = format!(
-            "INSERT INTO {}.cross_references (tenant, connection, entity, canonical_id, target_id, target_version, learnt_at)
-             SELECT DISTINCT ON (k.connection, k.id, k.entity)
-                    $1, k.connection, k.entity, k.id, k.target_id, k.target_version, $2
-             FROM unnest($3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[])
-                 k (connection, entity, id, target_id, target_version)
-             ORDER BY k.connection, k.id, k.entity
-             ON CONFLICT (connection, canonical_id, entity) DO UPDATE SET target_id = excluded.target_id,
-                 target_version = excluded.target_version, learnt_at = excluded.learnt_at",
-            self.tenant.schema()
-        );
-        transaction
-            .execute_typed(
-                &sql,
-                &[
-                    (&self.tenant.id.as_str(), Type::TEXT),
-                    (&self.now, Type::TIMESTAMPTZ),
-                    (&connections, Type::TEXT_ARRAY),
-                    (&entities, Type::TEXT_ARRAY),
-                    (&ids, Type::UUID_ARRAY),
-                    (&target_ids, Type::TEXT_ARRAY),
-                    (&versions, Type::TEXT_ARRAY),
-                ],
-            )
-            .await?;
-        Ok(())
-    }
-
-    /// What was deleted at a target has no name there any more: should it come back, it is made anew.
-    async fn forget_references(&self, transaction: &Transaction<'_>, written: &[Written]) -> Result<(), StoreError> {
-        let deleted: Vec<&Written> =
-            self.delivered(written).map(|(written, _, _)| written).filter(|written| written.deletes).collect();
-        if deleted.is_empty() {
-            return Ok(());
-        }
-        let connections: Vec<&str> = deleted.iter().map(|written| written.target.as_str()).collect();
-        let entities: Vec<&str> = deleted.iter().map(|written| written.entity.as_str()).collect();
-        let ids: Vec<Uuid> = deleted.iter().map(|written| written.canonical_id).collect();
-        let sql = format!(
-            "DELETE FROM {}.cross_references x
-             USING unnest($2::text[], $3::text[], $4::uuid[]) k (connection, entity, canonical_id)
-             WHERE x.tenant = $1 AND x.connection = k.connection AND x.entity = k.entity
-               AND x.canonical_id = k.canonical_id",
-            self.tenant.schema()
-        );
-        let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
-            (&self.tenant.id.as_str(), Type::TEXT),
-            (&connections, Type::TEXT_ARRAY),
-            (&entities, Type::TEXT_ARRAY),
-            (&ids, Type::UUID_ARRAY),
-        ];
-        transaction.execute_typed(&sql, &parameters).await?;
-        Ok(())
-    }
-
-    fn delivered<'w>(
-        &'w self,
-        written: &'w [Written],
-    ) -> impl Iterator<Item = (&'w Written, Option<&'w str>, Option<&'w str>)> {
-        written.iter().filter_map(|written| {
-            let finished = self.finished.iter().find(|finished| finished.delivery.0 == written.delivery)?;
-            match &finished.finish {
-                Finish::Delivered { target_id, target_version } => {
-                    Some((written, target_id.as_deref(), target_version.as_deref()))
-                }
-                _ => None,
-            }
-        })
     }
 }

@@ -84,7 +84,7 @@ async fn finish(fixture: &Fixture, claim: &Claim, finish: Finish) -> Vec<Wake> {
 }
 
 fn delivered(id: &str) -> Finish {
-    Finish::Delivered { target_id: Some(id.to_owned()), target_version: Some("0".to_owned()) }
+    Finish::Delivered { target_id: Some(id.to_owned()), target_version: Some("0".to_owned()), payload: None }
 }
 
 async fn states(fixture: &Fixture) -> Vec<String> {

@@ -51,7 +51,18 @@ impl Check<'_> {
             let delete = operation("delete", &object.delete, OperationKind::Delete);
             let batch = object.batch.as_ref().and_then(|batch| self.batch(&at, batch));
             self.once(&at, object, &target.once);
-            compiled.insert(name.clone(), CompiledTargetObject { create, update, upsert, read, delete, batch });
+            compiled.insert(
+                name.clone(),
+                CompiledTargetObject {
+                    create,
+                    update,
+                    partial_update: object.partial_update,
+                    upsert,
+                    read,
+                    delete,
+                    batch,
+                },
+            );
         }
         compiled
     }

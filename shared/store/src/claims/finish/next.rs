@@ -20,10 +20,7 @@ impl Batch<'_> {
         transaction: &Transaction<'_>,
         written: &[Written],
     ) -> Result<BTreeSet<Wake>, StoreError> {
-        let gives_way = |written: &&Written| {
-            let finished = self.finished.iter().find(|finished| finished.delivery.0 == written.delivery);
-            finished.is_some_and(|finished| finished.finish.state().gives_way())
-        };
+        let gives_way = |written: &&Written| self.finish_of(written).is_some_and(|finish| finish.state().gives_way());
         let older: Vec<Uuid> = written.iter().filter(gives_way).map(|written| written.delivery).collect();
         if older.is_empty() {
             return Ok(BTreeSet::new());
@@ -65,8 +62,10 @@ impl Batch<'_> {
     /// The keys that may go on: children of delivered parents, and what is next in the same keys.
     pub(super) async fn next(&self, database: &Database, written: &[Written]) -> Result<BTreeSet<Wake>, StoreError> {
         let goes_on = |written: &&Written| {
-            let finished = self.finished.iter().find(|finished| finished.delivery.0 == written.delivery);
-            finished.is_some_and(|it| matches!(it.finish, Finish::Delivered { .. } | Finish::Filtered { .. }))
+            matches!(
+                self.finish_of(written),
+                Some(Finish::Delivered { .. } | Finish::Unchanged | Finish::Filtered { .. })
+            )
         };
         let ended: Vec<&Written> = written.iter().filter(goes_on).collect();
         if ended.is_empty() {
@@ -74,8 +73,8 @@ impl Batch<'_> {
         }
         let targets: Vec<&str> = ended.iter().map(|written| written.target.as_str()).collect();
         let keys: Vec<&str> = ended.iter().map(|written| written.ordering_key.as_str()).collect();
-        let delivered = self.delivered(written).filter(|(written, _, _)| !written.deletes);
-        let parents: BTreeSet<Uuid> = delivered.map(|(written, _, _)| written.canonical_id).collect();
+        let delivered = self.delivered(written).filter(|(written, _)| !written.deletes);
+        let parents: BTreeSet<Uuid> = delivered.map(|(written, _)| written.canonical_id).collect();
         let parents: Vec<Uuid> = parents.into_iter().collect();
         let schema = self.tenant.schema();
         let sql = format!(
