@@ -20,3 +20,4 @@ pub mod replica;
 pub mod retry;
 pub mod secret_source;
 pub mod signature;
+pub mod xml;

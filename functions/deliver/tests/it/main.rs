@@ -6,4 +6,6 @@ mod batches;
 mod marked;
 mod outcomes;
 mod parents;
+mod paused;
 mod pipeline;
+mod upserts;
