@@ -8,6 +8,7 @@ mod configuration;
 mod erp;
 mod faults;
 mod hubspot;
+mod outbound;
 mod scenario;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use configuration::{
 pub use erp::{ErpChanges, ErpPlanned, ErpScenario, ErpSettings};
 pub use faults::{Fault, FaultRule, ListedFault};
 pub use hubspot::{HubspotClient, HubspotEvents, HubspotSent, HubspotSettings};
+pub use outbound::{OutboundMessage, OutboundMessageSent};
 pub use scenario::{Planned, PoisonKind, Scenario, ScenarioState, SilentChanges, SilentVersions};
 
 /// The line that the program prints when everything listens.

@@ -82,7 +82,7 @@ pub async fn run(tenant: &Tenant, arguments: Arguments, terminal: &Terminal) -> 
     let needs_consent = credentials::consented(&manifest).is_some_and(|name| !given.fields.contains_key(name));
     let consented = !needs_consent || consent(tenant, &id, terminal).await?;
     let tested = if consented && !arguments.no_test { test::try_once(tenant, &id, terminal).await? } else { None };
-    let webhook = signing::describe(&manifest, &tenant.webhook_url(&id));
+    let webhook = signing::describe(&manifest, &definition.settings, &tenant.webhook_url(&id));
     if let Some(webhook) = &webhook {
         terminal.say(format!("\n{}", webhook.text));
     }

@@ -5,7 +5,7 @@ use crate::terminal::Terminal;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fluxnex_core::connector::{Authentication, Credential, Manifest};
+use fluxnex_core::connector::{Authentication, Credential, Manifest, Webhook};
 use fluxnex_core::signature::SignatureScheme;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -144,8 +144,9 @@ fn generate(manifest: &Manifest, name: &str) -> String {
     }
     let random = hash.finalize();
     let sent = matches!(&manifest.authentication, Authentication::StandardWebhooks { secret, .. } if secret == name);
-    let received = manifest.webhook.as_ref().map(|webhook| &webhook.signature);
-    let received = matches!(received, Some(SignatureScheme::StandardWebhooks { secret, .. }) if secret == name);
+    let mut received = manifest.webhook.iter().flat_map(Webhook::signatures);
+    let received =
+        received.any(|scheme| matches!(scheme, SignatureScheme::StandardWebhooks { secret, .. } if secret == name));
     if sent || received {
         return format!("whsec_{}", STANDARD.encode(random));
     }

@@ -61,7 +61,7 @@ pub async fn run(tenant: &Tenant, arguments: &Arguments, terminal: &Terminal) ->
         };
         terminal.say(format!("  {name}: {state}"));
     }
-    let webhook = signing::describe(&manifest, &tenant.webhook_url(&id));
+    let webhook = signing::describe(&manifest, &definition.settings, &tenant.webhook_url(&id));
     if let Some(webhook) = &webhook {
         terminal.say(format!("\n{}", webhook.text));
     }

@@ -26,13 +26,16 @@ pub async fn run(tenant: &Tenant, arguments: &Arguments, paused: bool, terminal:
     let version = terminal.wait("applying the bundle", edit).await?;
     let polls =
         "Within half a minute senders of webhooks are told to come again in a minute; it is not polled any more.";
-    let deliveries = "What flows deliver to it is delivered all the same: pausing deliveries is not built yet.";
+    let deliveries = "What flows deliver to it waits, at no attempt's cost; requests under way end as they end.";
     match (paused, is_target) {
         (true, true) => terminal.say(format!("{id} is paused (version {version}). {polls}\n{deliveries}")),
         (true, false) => terminal.say(format!("{id} is paused (version {version}). {polls}")),
-        (false, _) => terminal.say(format!("{id} goes on (version {version}); polls go on where they were.")),
+        (false, true) => terminal.say(format!(
+            "{id} goes on (version {version}); polls go on where they were, and within two minutes what waited for it."
+        )),
+        (false, false) => terminal.say(format!("{id} goes on (version {version}); polls go on where they were.")),
     }
-    terminal
-        .answer(&json!({ "connection": id, "paused": paused, "version": version, "deliveries_go_on": is_target }))?;
+    let waits = paused && is_target;
+    terminal.answer(&json!({ "connection": id, "paused": paused, "version": version, "deliveries_wait": waits }))?;
     Ok(Ended::Done)
 }

@@ -1,4 +1,4 @@
-//! `fluxnex connection test`: one real read.
+//! `fluxnex connection test`: one real read; or, when that is asked for, one message to try a connection that only sends.
 
 use super::{Tenant, name};
 use crate::Ended;
@@ -20,11 +20,17 @@ pub struct Arguments {
     /// The id of the record to read; otherwise the first that the application lists
     #[arg(long, value_name = "ID", requires = "object")]
     id: Option<String>,
+    /// Send what the connector has to try a connection that only sends, such as a signed `fluxnex.test`
+    #[arg(long, conflicts_with_all = ["object", "id"])]
+    send: bool,
 }
 
 pub async fn run(tenant: &Tenant, arguments: &Arguments, terminal: &Terminal) -> Result<Ended> {
     let id = name(&arguments.name)?;
-    let body = json!({ "object": arguments.object, "id": arguments.id });
+    let body = match arguments.send {
+        true => json!({ "send": true }),
+        false => json!({ "object": arguments.object, "id": arguments.id }),
+    };
     let answer = ask(tenant, &id, &body, terminal).await?;
     tell(&id, &answer, terminal);
     terminal.answer(&answer)?;
@@ -52,13 +58,16 @@ pub async fn try_once(tenant: &Tenant, id: &ConnectionId, terminal: &Terminal) -
 async fn ask(tenant: &Tenant, id: &ConnectionId, body: &Value, terminal: &Terminal) -> Result<Value> {
     let path = tenant.path(id, "test");
     let asked = tenant.api.call(Method::POST, &path, Some(body));
-    Ok(terminal.wait(&format!("reading one record of {id}"), asked).await?.body)
+    let doing = if body.get("send").is_some() { "sending a test to" } else { "reading one record of" };
+    Ok(terminal.wait(&format!("{doing} {id}"), asked).await?.body)
 }
 
 fn tell(id: &ConnectionId, answer: &Value, terminal: &Terminal) {
     let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let duration = answer.get("duration_ms").and_then(Value::as_i64).unwrap_or_default();
-    if answer.get("ok") == Some(&Value::Bool(true)) {
+    if answer.get("ok") == Some(&Value::Bool(true)) && text("/operation") == "send" {
+        terminal.say(format!("{id} works: {} was taken in {duration} ms.", text("/object")));
+    } else if answer.get("ok") == Some(&Value::Bool(true)) {
         let first = answer.pointer("/ids/0").and_then(Value::as_str);
         let found = first.map_or("there is no record yet".to_owned(), |first| format!("for example {first}"));
         terminal.say(format!("{id} works: {} was read in {duration} ms, {found}.", text("/object")));

@@ -26,6 +26,8 @@ Examples:
   fluxnex connector try connectors/odata --setting url=https://services.example.com/v4 read-one Customers C-000042
   fluxnex connector try . --secrets ~/help-desk.secrets.yaml list-changed Ticket --since 2026-11-01T00:00:00Z
   fluxnex connector try . --secrets ~/help-desk.secrets.yaml send Ticket samples/ticket.json
+  fluxnex connector try . --secrets ~/help-desk.secrets.yaml read-many Ticket T-1 T-2
+  fluxnex connector try . --secrets ~/help-desk.secrets.yaml delete Ticket T-1
   fluxnex connector try . --base-url http://127.0.0.1:8080 --local read-one Ticket 1001
 
 Exit code 1 if the application refuses.";

@@ -114,7 +114,28 @@ async fn what_is_in_use_is_not_removed() {
     let said = gateway.run(&["remove", "quickbooks", "--yes", "--json"]).await;
     assert_eq!((said.code, answer(&said)["removed"].clone()), (1, json!(false)), "{said:?}");
     assert!(said.out.contains("flow invoices"), "{said:?}");
-    assert!(gateway.run(&["pause", "quickbooks"]).await.out.contains("delivered all the same"));
+    assert!(gateway.run(&["pause", "quickbooks"]).await.out.contains("What flows deliver to it waits"));
+    assert!(gateway.run(&["resume", "quickbooks"]).await.out.contains("what waited for it"));
+}
+
+#[tokio::test]
+async fn a_connection_that_only_sends_is_tried_by_a_message_when_that_is_asked_for() {
+    let mut gateway = Gateway::start().await;
+    let secret = json!({"signing_secret": "whsec_bWFya2VkLXNpZ25pbmctc2VjcmV0LWtleQ=="});
+    gateway.setting.secrets.create(&gateway.secret("alerts"), secret);
+    let unasked = gateway.run(&["test", "alerts"]).await;
+    assert!(unasked.code == 1 && unasked.err.contains("--send"), "{unasked:?}");
+    assert!(gateway.setting.target.all_requests().is_empty());
+    gateway.setting.target.reply(Reply::json(200, &json!({})));
+    let sent = gateway.run(&["test", "alerts", "--send"]).await;
+    assert!(sent.code == 0 && sent.out.contains("alerts works: fluxnex.test was taken"), "{sent:?}");
+    let request = gateway.setting.target.requests().remove(0);
+    assert!(request.body.contains("fluxnex.test") && request.headers.contains_key("webhook-signature"), "{request:?}");
+    gateway.setting.target.reply(Reply::json(410, &json!({})));
+    let refused = gateway.run(&["test", "alerts", "--send", "--json"]).await;
+    assert_eq!((refused.code, &answer(&refused)["failure"]["status"]), (1, &json!(410)), "{refused:?}");
+    let both = gateway.run(&["test", "alerts", "--send", "--object", "x"]).await;
+    assert!(both.code == 2 && both.err.contains("cannot be used with"), "{both:?}");
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod connector;
 mod consent;
 mod gateway;
 mod page;
+mod trying;

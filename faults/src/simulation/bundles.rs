@@ -9,7 +9,6 @@ use fluxnex_core::bundle::{Bundle, inline};
 use fluxnex_core::connector::Manifest;
 use fluxnex_core::ids::{ConnectionId, TenantId};
 use fluxnex_core::poll::PollSettings;
-use fluxnex_core::signature::WebhookSettings;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -52,15 +51,9 @@ impl Bundles {
         let source = ConnectionId::parse("revenova")?;
         let definition = first.connections.get(&source).context("the source has no definition")?;
         let manifest = manifests.get(&source).context("the source has no manifest")?;
-        let webhook = manifest.webhook.as_ref().context("the source takes no webhooks")?;
-        let settings = WebhookSettings {
-            connector: definition.connector.clone(),
-            signature: webhook.signature.clone(),
-            event_id: webhook.event_id.clone(),
-            secret_name: definition.secret.clone().context("the source has no secret")?,
-            body_max_bytes: webhook.body_max_bytes,
-            paused: false,
-        };
+        let secret_name = definition.secret.as_deref().context("the source has no secret")?;
+        let settings = manifest.published_webhook(&definition.settings, secret_name, false)?;
+        let settings = settings.context("the source takes no webhooks")?;
         let polls = PollSettings { definition: definition.clone(), manifest: manifest.clone() };
         let webhook = (source.clone(), serde_json::to_value(&settings)?);
         let polls = (source, serde_json::to_value(&polls)?);

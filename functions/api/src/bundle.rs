@@ -10,7 +10,6 @@ use fluxnex_core::bundle::{Bundle, Configuration, Connection, LARGEST_BUNDLE_BYT
 use fluxnex_core::connector::Manifest;
 use fluxnex_core::ids::{ConnectionId, TenantId};
 use fluxnex_core::poll::PollSettings;
-use fluxnex_core::signature::WebhookSettings;
 use fluxnex_lambda::problem::{self, Problem};
 use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse, ETAG, HeaderValue};
 use fluxnex_store::AppliedConfiguration;
@@ -103,16 +102,10 @@ impl Api {
                 self.control.publish(&bundle.tenant, id, Facet::Polls, version, &document).await.map_err(failed)?;
                 published.insert((id, Facet::Polls));
             }
-            let webhook = manifests.get(id).and_then(|manifest| manifest.webhook.as_ref());
-            let (Some(webhook), Some(secret_name)) = (webhook, definition.secret.clone()) else { continue };
-            let settings = WebhookSettings {
-                connector: definition.connector.clone(),
-                signature: webhook.signature.clone(),
-                event_id: webhook.event_id.clone(),
-                secret_name,
-                body_max_bytes: webhook.body_max_bytes,
-                paused: definition.paused,
-            };
+            let (Some(manifest), Some(secret)) = (manifests.get(id), &definition.secret) else { continue };
+            let settings = manifest.published_webhook(&definition.settings, secret, definition.paused);
+            // Settings were checked with the bundle.
+            let Some(settings) = settings.map_err(|_| Problem::of_status(500))? else { continue };
             let document = serde_json::to_value(&settings).map_err(|_| Problem::of_status(500))?;
             self.control.publish(&bundle.tenant, id, Facet::Webhook, version, &document).await.map_err(failed)?;
             published.insert((id, Facet::Webhook));

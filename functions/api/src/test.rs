@@ -1,18 +1,23 @@
-//! The test of a connection: one real read, with the connection's own credentials.
+//! The test of a connection, with the connection's own credentials: one real read, or, only where that is asked for, the
+//! record that the connector has for it is sent.
 //!
 //! What was read is told as ids and numbers only. A refusal is no problem of the API: it is the answer.
 
 use crate::Api;
 use crate::request::{connection, fields, invalid, only, optional_text, tenant};
-use fluxnex_connect::{Connection, Failure, FailureClass, ListOutcome, ListRequest, ReadOutcome};
+use fluxnex_connect::{
+    Connection, DeliveryRequest, Failure, FailureClass, ListOutcome, ListRequest, ReadOutcome, SendOutcome,
+};
 use fluxnex_core::bundle::Configuration;
 use fluxnex_core::connector::{ANY_OBJECT, CompiledManifest, IdentifiedRecord};
-use fluxnex_core::ids::{ObjectName, SourceId};
+use fluxnex_core::ids::{ConnectionId, ObjectName, SourceId, TenantId};
 use fluxnex_core::mapping::Json;
 use fluxnex_core::poll::Listing;
 use fluxnex_lambda::problem::{self, Problem};
 use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde_json::value::to_raw_value;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +30,10 @@ impl Api {
     pub(crate) async fn test(&self, mut request: ApiGatewayV2httpRequest) -> Result<ApiGatewayV2httpResponse, Problem> {
         let (tenant, id) = (tenant(&request)?, connection(&request)?);
         let body = fields(&mut request, LARGEST_BODY_BYTES)?;
-        only(&body, &["object", "id"])?;
+        only(&body, &["object", "id", "send"])?;
+        if sends(&body)? {
+            return self.test_send(&tenant, &id).await;
+        }
         let object = optional_text(&body, "object", 120)?.map(ObjectName::parse).transpose();
         let object = object.map_err(|error| invalid(vec![format!("object: {error}")]))?;
         let record = optional_text(&body, "id", 255)?.map(SourceId::parse).transpose();
@@ -43,17 +51,56 @@ impl Api {
             Some(record) => self.test_read(&connection, &object, &record).await,
             None => self.test_list(connection, &object).await?,
         };
+        Ok(self.tested(tenant.id(), &id, &object, began, read))
+    }
+
+    /// Sends what the connector has for it.
+    async fn test_send(&self, tenant: &TenantId, id: &ConnectionId) -> Result<ApiGatewayV2httpResponse, Problem> {
+        let (connection, tenant) = self.configured(tenant, id).await?;
+        let target = connection.manifest.manifest().target.as_ref();
+        let test = target.and_then(|target| target.test.clone()).ok_or_else(nothing_to_send)?;
+        let payload = to_raw_value(&test.payload).map_err(|_| Problem::of_status(500))?;
+        let _ = self.source.latest(&connection.secret_name).await;
+        let began = self.clock.now();
+        let key = format!("test-{}", self.clock.new_id());
+        let request = DeliveryRequest {
+            object: &test.object,
+            payload: &payload,
+            idempotency_key: &key,
+            external_id: Some(&key),
+            target: None,
+            timeout: READ,
+        };
+        let report = self.engine().send(&connection, &request).await;
+        let sent = match report.outcome {
+            SendOutcome::Delivered { .. } => Ok(json!({ "operation": "send", "status": report.effort.status })),
+            SendOutcome::Failed(failure) => Err(failure),
+            SendOutcome::Unknown { status, fingerprint, reason } => {
+                Err(Failure { class: FailureClass::Retry, status, fingerprint, reason })
+            }
+        };
+        Ok(self.tested(tenant.id(), id, &test.object, began, sent))
+    }
+
+    fn tested(
+        &self,
+        tenant: &TenantId,
+        id: &ConnectionId,
+        object: &ObjectName,
+        began: Timestamp,
+        what: Result<Value, Failure>,
+    ) -> ApiGatewayV2httpResponse {
         let duration_ms = self.clock.now().as_millisecond() - began.as_millisecond();
-        let (ok, what) = match read {
+        let (ok, what) = match what {
             Ok(found) => (true, found),
             Err(failure) => (false, json!({ "failure": told(&failure) })),
         };
-        tracing::info!(tenant = %tenant.id(), connection = %id, object = %object, ok, duration_ms, "connection tested");
+        tracing::info!(tenant = %tenant, connection = %id, object = %object, ok, duration_ms, "connection tested");
         let mut answer = json!({ "ok": ok, "object": object, "duration_ms": duration_ms });
         if let (Value::Object(answer), Value::Object(what)) = (&mut answer, what) {
             answer.extend(what);
         }
-        Ok(problem::json(200, &answer))
+        problem::json(200, &answer)
     }
 
     async fn test_read(&self, connection: &Connection, object: &ObjectName, id: &SourceId) -> Result<Value, Failure> {
@@ -139,10 +186,26 @@ fn told(failure: &Failure) -> Value {
     })
 }
 
+/// Whether something is to be sent.
+fn sends(body: &Map<String, Value>) -> Result<bool, Problem> {
+    match (body.get("send"), body.len()) {
+        (None | Some(Value::Null | Value::Bool(false)), _) => Ok(false),
+        (Some(Value::Bool(true)), 1) => Ok(true),
+        (Some(Value::Bool(true)), _) => Err(invalid(vec!["send: the connector says what is sent".to_owned()])),
+        _ => Err(invalid(vec!["send: true or false".to_owned()])),
+    }
+}
+
+fn nothing_to_send() -> Problem {
+    let detail = "the connector has nothing that could be sent without harm: name an `object`, and an `id`, to be read";
+    Problem::new(422, "nothing-to-send", "Nothing can be sent").detail(detail)
+}
+
 fn nothing_to_read(object: Option<&ObjectName>) -> Problem {
     let detail = match object {
         None => {
-            "the connector lists nothing by itself: name an `object`, and an `id` where only single records can be read"
+            "the connector lists nothing by itself: name an `object`, and an `id` where only single records can be read; a \
+             connection that only sends is tested by `send` (`fluxnex connection test --send`)"
                 .to_owned()
         }
         Some(object) => format!("{object} cannot be listed through this connector: name another `object`, or an `id`"),

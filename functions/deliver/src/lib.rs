@@ -2,7 +2,8 @@
 //!
 //! A wake carries no delivery: the ledger says what goes next. The head of each key is claimed with
 //! a fence, sent, and its outcome written down by whoever still holds the fence. What waits is
-//! acknowledged: its time, its parent or an operator brings it back.
+//! acknowledged: its time, its parent or an operator brings it back. What goes to a paused connection is not even
+//! claimed: it waits in the ledger, and `sweep` wakes it when the connection is resumed.
 
 mod connections;
 mod verdict;
@@ -60,6 +61,8 @@ struct Share<'a> {
     tenant: Tenant,
     members: Vec<(usize, &'a WakeMessage)>,
     claimed: Vec<Claimed>,
+    /// Those whose target an operator stopped.
+    paused: Vec<(usize, &'a WakeMessage)>,
 }
 
 impl Deliver {
@@ -88,6 +91,10 @@ impl Deliver {
         let time = deadline.remaining().saturating_sub(RESERVE);
         let sent = join_all(shares.iter().map(|share| self.send(share, time))).await;
         for (share, sent) in shares.iter().zip(sent) {
+            for (place, message) in &share.paused {
+                let outcome = Outcome::done("the connection is paused").tenant(&message.wake.tenant);
+                set(&mut outcomes, *place, outcome.connection(&message.wake.target));
+            }
             let (finished, causes): (Vec<Finished>, Vec<Option<String>>) = sent.into_iter().unzip();
             let places = share.members.iter().map(|(place, _)| *place);
             if let Err(error) = self.write_down(share, &finished).await {
@@ -112,6 +119,11 @@ impl Deliver {
         members: Vec<(usize, &'a WakeMessage)>,
         deadline: Deadline,
     ) -> Result<Share<'a>, BatchError> {
+        let (paused, members): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(|(_, message)| tenant.configuration().is_paused(&message.wake.target));
+        if members.is_empty() {
+            return Ok(Share { tenant, members, claimed: Vec::new(), paused });
+        }
         self.busy.mark(tenant.id()).await.map_err(BatchError::infrastructure)?;
         let now = self.clock.now();
         let until = later(now, deadline.remaining().min(Duration::from_secs(900)) + CLAIM_MARGIN);
@@ -120,7 +132,7 @@ impl Deliver {
         let database = self.tenants.database();
         let claimed =
             database.claim(&tenant, now, until, &wakes, &fences).await.map_err(|error| batch_error(&error))?;
-        Ok(Share { tenant, members, claimed })
+        Ok(Share { tenant, members, claimed, paused })
     }
 
     /// Sends what was claimed, all at once: they are heads of different keys.

@@ -12,15 +12,16 @@ use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::Control;
 use fluxnex_cloud::objects::Objects;
 use fluxnex_cloud::queue::{QueueUrl, Queues};
-use fluxnex_core::content::check_depth;
 use fluxnex_core::ids::{ConnectionId, EventId, TenantId};
 use fluxnex_core::message::EventSource;
-use fluxnex_core::signature::{ActiveSecrets, EventIdentity, SignedRequest, WebhookSettings, event_id, verify};
+use fluxnex_core::signature::{
+    Acknowledgement, ActiveSecrets, EventIdentity, SignedRequest, WebhookBodyError, WebhookSettings, WebhookWay,
+    event_id, verify,
+};
 use fluxnex_lambda::inbound::{Accepted, Inbound};
 use fluxnex_lambda::problem::{self, Problem};
 use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use request::Webhook;
-use serde::de::IgnoredAny;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -73,9 +74,12 @@ impl Ingest {
         let (tenant, connection) =
             names.as_ref().map(|(tenant, connection)| (tenant.as_str(), connection.as_str())).unzip();
         match result {
-            Ok(event) => {
+            Ok((event, acknowledge)) => {
                 tracing::info!(tenant, connection, event = %event, outcome = "accepted", duration_ms, "webhook");
-                problem::json(202, &json!({ "event": event.0 }))
+                match acknowledge {
+                    None => problem::json(202, &json!({ "event": event.0 })),
+                    Some(Acknowledgement { content_type, body }) => problem::text(200, &content_type, body),
+                }
             }
             Err(refusal) => {
                 tracing::info!(
@@ -96,7 +100,7 @@ impl Ingest {
         tenant: &TenantId,
         connection: &ConnectionId,
         request: ApiGatewayV2httpRequest,
-    ) -> Result<EventId, Problem> {
+    ) -> Result<(EventId, Option<Acknowledgement>), Problem> {
         let settings = self.settings.get(tenant, connection).await.map_err(|error| {
             tracing::error!(%error, "the control table cannot be read");
             unavailable()
@@ -105,17 +109,29 @@ impl Ingest {
         if settings.paused {
             return Err(Problem::new(503, "connection-paused", "The connection is paused").retry_after(COME_AGAIN * 12));
         }
-        let webhook = Webhook::read(request, settings.body_max_bytes as usize, self.public_origin.as_deref())?;
-        self.authenticate(&settings, &webhook).await?;
-        check_json(&webhook.body)?;
-        let identity = event_id(&settings.event_id, |name| webhook.header(name), webhook.body.as_bytes())
+        let mut webhook = Webhook::read(request, settings.body_max_bytes as usize, self.public_origin.as_deref())?;
+        let way = settings.way_of(webhook.header("content-type"));
+        self.authenticate(&settings, way, &webhook).await?;
+        let body = way.read(webhook.take_body()).map_err(|error| match error {
+            WebhookBodyError::Sender => {
+                Problem::new(403, "sender", "The webhook is not the connection's").detail(error.to_string())
+            }
+            error => bad_request("body", "The body cannot be taken").detail(error.to_string()),
+        })?;
+        let identity = event_id(&way.event_id, |name| webhook.header(name), body.get().as_bytes())
             .map_err(|error| bad_request("event-id", "The event id cannot be used").detail(error.to_string()))?;
-        self.make_durable(tenant, connection, identity, webhook.body).await
+        let event = self.make_durable(tenant, connection, identity, body).await?;
+        Ok((event, way.acknowledge.clone()))
     }
 
     /// A secret that was rotated a moment ago may not be the one that is remembered, so a mismatch
     /// is judged once more with the secret as it is now.
-    async fn authenticate(&self, settings: &WebhookSettings, webhook: &Webhook) -> Result<(), Problem> {
+    async fn authenticate(
+        &self,
+        settings: &WebhookSettings,
+        way: &WebhookWay,
+        webhook: &Webhook,
+    ) -> Result<(), Problem> {
         let mut refreshed = false;
         loop {
             let secret = if refreshed {
@@ -129,11 +145,11 @@ impl Ingest {
             })?;
             let secret = secret.to_json();
             let fields = secret.as_object().cloned().unwrap_or_default();
-            let verified = ActiveSecrets::of(&fields, settings.signature.secret()).and_then(|secrets| {
+            let verified = ActiveSecrets::of(&fields, way.signature.secret()).and_then(|secrets| {
                 let header = |name: &str| webhook.header(name);
                 let Webhook { method, url, body, .. } = webhook;
                 let request = SignedRequest { method, url, body: body.as_bytes() };
-                verify(&settings.signature, &secrets, header, &request, self.clock.now())
+                verify(&way.signature, &secrets, header, &request, self.clock.now())
             });
             match verified {
                 Ok(()) => return Ok(()),
@@ -156,7 +172,7 @@ impl Ingest {
         tenant: &TenantId,
         connection: &ConnectionId,
         identity: EventIdentity,
-        body: String,
+        body: Box<RawValue>,
     ) -> Result<EventId, Problem> {
         let event = EventId(self.clock.new_id());
         let accepted = Accepted {
@@ -169,7 +185,7 @@ impl Ingest {
             derived: identity.derived,
             object: None,
             deletion: None,
-            body: RawValue::from_string(body).map_err(|_| not_json())?,
+            body,
         };
         self.inbound.make_durable(vec![accepted]).await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -180,18 +196,8 @@ impl Ingest {
     }
 }
 
-fn check_json(body: &str) -> Result<(), Problem> {
-    check_depth(body)
-        .map_err(|error| bad_request("body", "The body cannot be taken").detail(format!("it is {error}")))?;
-    serde_json::from_str::<IgnoredAny>(body).map(drop).map_err(|_| not_json())
-}
-
 fn bad_request(slug: &str, title: &'static str) -> Problem {
     Problem::new(400, slug, title)
-}
-
-fn not_json() -> Problem {
-    bad_request("body", "The body cannot be taken").detail("it is not one JSON value in UTF-8")
 }
 
 /// The same for a tenant, a connection and a webhook that do not exist: nothing can be probed.

@@ -55,6 +55,11 @@ impl Webhook {
         Ok(Self { method: request.request_context.http.method.to_string(), url, body, headers })
     }
 
+    /// The body, which is then gone from here.
+    pub(crate) fn take_body(&mut self) -> String {
+        std::mem::take(&mut self.body)
+    }
+
     /// A header's value by its lower-case name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

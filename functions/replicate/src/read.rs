@@ -38,7 +38,7 @@ pub(crate) async fn incoming(
             return Ok(vec![unreadable(message, "what the source's list of deletions says cannot be read")]);
         };
         let (object, id, record) = (object.clone(), source_id.clone(), Some(body.into_owned()));
-        let deleted = IdentifiedRecord { object, id, version: Some(*version), deleted: true, record };
+        let deleted = IdentifiedRecord { object, id, version: Some(*version), deleted: true, record, event: None };
         return Ok(vec![event(message, Ok(deleted), None)]);
     }
     let Some(connection) = tenant.configuration().connections.get(&message.connection) else {
@@ -72,12 +72,13 @@ pub(crate) async fn incoming(
 }
 
 fn event(message: &InboundEvent, record: Result<IdentifiedRecord, IdentifyError>, index: Option<usize>) -> Incoming {
+    let given = record.as_ref().ok().and_then(|record| record.event.clone());
     let record = match record {
         Err(error) => IncomingRecord::Unreadable { reason: error.to_string() },
         Ok(IdentifiedRecord { record: None, .. }) => IncomingRecord::Unreadable {
             reason: "the webhook carries only an id; reading the record is not possible yet".to_owned(),
         },
-        Ok(IdentifiedRecord { object, id, version, deleted, record: Some(payload) }) => {
+        Ok(IdentifiedRecord { object, id, version, deleted, record: Some(payload), .. }) => {
             match ContentHash::of_json(&payload) {
                 Ok(content) => {
                     IncomingRecord::State { object, source_id: id, source_version: version, deleted, content, payload }
@@ -86,7 +87,12 @@ fn event(message: &InboundEvent, record: Result<IdentifiedRecord, IdentifyError>
             }
         }
     };
-    of(message, record, index)
+    let incoming = of(message, record, index);
+    match given {
+        // The same notification may come again in other company: its own id recognises it, not the message's.
+        Some(sender_event_id) => Incoming { sender_event_id, derived: false, ..incoming },
+        None => incoming,
+    }
 }
 
 fn unreadable(message: &InboundEvent, reason: &str) -> Incoming {

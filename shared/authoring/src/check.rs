@@ -3,6 +3,7 @@
 use crate::cases::run_file;
 use crate::finding::Finding;
 use crate::manifest;
+use fluxnex_core::xml;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ pub async fn check(folder: &Path) -> Checked {
         }
     };
     names(folder, &text, compiled.manifest(), &mut checked.findings);
-    for file in files(folder, "tests", "yaml", &mut checked.findings) {
+    for file in files(folder, "tests", &["yaml"], &mut checked.findings) {
         let ran = run_file(&compiled, folder, &file).await;
         checked.cases += ran.cases;
         checked.findings.extend(ran.findings);
@@ -95,37 +96,45 @@ fn names(folder: &Path, text: &str, manifest: &fluxnex_core::connector::Manifest
 }
 
 fn samples(folder: &Path, checked: &mut Checked) {
-    for file in files(folder, "samples", "json", &mut checked.findings) {
+    for file in files(folder, "samples", &["json", "xml"], &mut checked.findings) {
         let path = folder.join(&file);
         if fs::metadata(&path).is_ok_and(|found| found.len() > LARGEST_SAMPLE_BYTES) {
             checked.findings.push(Finding::of(file, format!("a sample has at most {LARGEST_SAMPLE_BYTES} bytes")));
             continue;
         }
         match fs::read_to_string(&path) {
-            Ok(text) => match serde_json::from_str::<Value>(&text) {
-                Ok(_) => checked.samples += 1,
-                Err(error) => checked.findings.push(Finding::of(file, format!("it is no JSON: {error}"))),
+            Ok(text) => match well_formed(&file, &text) {
+                Ok(()) => checked.samples += 1,
+                Err(reason) => checked.findings.push(Finding::of(file, reason)),
             },
             Err(error) => checked.findings.push(Finding::of(file, format!("cannot be read: {error}"))),
         }
     }
 }
 
+fn well_formed(file: &Path, text: &str) -> Result<(), String> {
+    if file.extension().is_some_and(|extension| extension == "xml") {
+        return xml::to_json(text, &[]).map(drop).map_err(|error| format!("it is {error}"));
+    }
+    serde_json::from_str::<Value>(text).map(drop).map_err(|error| format!("it is no JSON: {error}"))
+}
+
 /// The files of a folder below the connector's, sorted; there must be some, and no others.
-fn files(folder: &Path, name: &str, ending: &str, findings: &mut Vec<Finding>) -> Vec<PathBuf> {
+fn files(folder: &Path, name: &str, endings: &[&str], findings: &mut Vec<Finding>) -> Vec<PathBuf> {
+    let known = endings.iter().map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(" and ");
     let mut found = Vec::new();
     for entry in fs::read_dir(folder.join(name)).into_iter().flatten().flatten() {
         let file = Path::new(name).join(entry.file_name());
-        if file.extension().is_some_and(|extension| extension == ending) {
+        if file.extension().is_some_and(|extension| endings.iter().any(|ending| extension == *ending)) {
             found.push(file);
         } else {
-            findings.push(Finding::of(file, format!("only .{ending} files belong into {name}/")));
+            findings.push(Finding::of(file, format!("only {known} files belong into {name}/")));
         }
     }
     found.sort();
     if found.is_empty() {
         let what = if name == "tests" { "what it promises is not tested" } else { "there is no sample of its records" };
-        let finding = Finding::of(name, format!("there is no .{ending} file in it: {what}"));
+        let finding = Finding::of(name, format!("there is no {known} file in it: {what}"));
         findings.push(finding.hint("docs/connectors.md shows one".to_owned()));
     }
     found

@@ -1,22 +1,22 @@
 //! Tries one operation of a connector, and shows each request and answer without secrets.
 
+mod act;
 mod recorder;
 mod secrets;
 
 pub use recorder::Shown;
 pub use secrets::{LocalSecrets, LocalSecretsError};
 
-use crate::cases::outcome;
+use act::act;
 use fluxnex_connect::client::{ClientError, ClientOptions, GuardedClient};
 use fluxnex_connect::connection::Reach;
-use fluxnex_connect::{Connection, DeliveryRequest, Engine, ListRequest, TargetRecord};
+use fluxnex_connect::{Connection, Engine, TargetRecord};
 use fluxnex_core::connector::CompiledManifest;
 use fluxnex_core::ids::{ConnectionId, InvalidId, ObjectName, SourceId, TenantId};
-use fluxnex_core::mapping::Json;
 use fluxnex_core::poll::{Listing, Position};
 use recorder::Recorder;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,13 @@ pub enum Action {
         /// The record's id.
         id: SourceId,
     },
+    /// Reads several records of a source object.
+    ReadMany {
+        /// The object.
+        object: ObjectName,
+        /// The records' ids.
+        ids: Vec<SourceId>,
+    },
     /// Lists a page of what changed, or was deleted, of a source object.
     List {
         /// Which of the two.
@@ -72,6 +79,37 @@ pub enum Action {
         /// The record at the target, if it is there already.
         target: Option<TargetRecord>,
     },
+    /// Writes several records to a target object.
+    Batch {
+        /// The object.
+        object: ObjectName,
+        /// The records.
+        items: Vec<Item>,
+    },
+    /// Deletes a record at a target object.
+    Delete {
+        /// The object.
+        object: ObjectName,
+        /// The idempotency key.
+        key: String,
+        /// Our own id of the record.
+        external_id: Option<String>,
+        /// The record at the target.
+        target: Option<TargetRecord>,
+    },
+}
+
+/// One record of a batch.
+#[derive(Debug)]
+pub struct Item {
+    /// The record in the target's shape.
+    pub payload: Box<RawValue>,
+    /// The idempotency key.
+    pub key: String,
+    /// Our own id of the record.
+    pub external_id: Option<String>,
+    /// The record at the target, if it is there already.
+    pub target: Option<TargetRecord>,
 }
 
 /// What came of it.
@@ -121,52 +159,4 @@ impl Trial {
             reach: self.reach,
         })
     }
-}
-
-async fn act(engine: &Engine, connection: &Connection, action: &Action) -> (Value, bool) {
-    use fluxnex_connect::{ListOutcome, ReadOutcome, SendOutcome};
-    match action {
-        Action::ReadOne { object, id } => {
-            let found = engine.read_one(connection, object, id, TIMEOUT).await.outcome;
-            let ok = !matches!(found, ReadOutcome::Failed(_));
-            let mut outcome = outcome::read(&found);
-            if let (ReadOutcome::Found { record }, Some(fields)) = (&found, outcome.as_object_mut()) {
-                fields.insert("identified".to_owned(), identified(connection, object, record));
-            }
-            (outcome, ok)
-        }
-        Action::List { list, object, position } => {
-            let request =
-                ListRequest { list: *list, object, position: position.as_ref(), continuation: None, timeout: TIMEOUT };
-            let listed = engine.list(connection, &request).await.outcome;
-            let settings = settings(connection);
-            let outcome = outcome::listed(&listed, |record| connection.manifest.identify(object, record, &settings));
-            (outcome, matches!(listed, ListOutcome::Listed(_)))
-        }
-        Action::Send { object, payload, key, external_id, target } => {
-            let request = DeliveryRequest {
-                object,
-                payload,
-                idempotency_key: key,
-                external_id: external_id.as_deref(),
-                target: target.clone(),
-                timeout: TIMEOUT,
-            };
-            let sent = engine.send(connection, &request).await.outcome;
-            (outcome::sent(&sent), matches!(sent, SendOutcome::Delivered { .. }))
-        }
-    }
-}
-
-/// What the connector's `identify` makes of a record.
-fn identified(connection: &Connection, object: &ObjectName, record: &str) -> Value {
-    match connection.manifest.identify(object, record, &settings(connection)) {
-        Ok(found) => json!({"id": found.id, "version": found.version, "deleted": found.deleted}),
-        Err(error) => json!({"error": error.to_string()}),
-    }
-}
-
-fn settings(connection: &Connection) -> Json {
-    let settings = connection.manifest.settings(&connection.settings).unwrap_or_default();
-    Json::parse("settings", &json!(settings).to_string()).unwrap_or_else(|_| Json::null())
 }

@@ -2,7 +2,8 @@
 //!
 //! One call that sends, or reads one record or page, makes at most these requests: one for a token, one;
 //! after a 401 a new token and the same once more; after a version conflict one that reads the current
-//! version, and the write once more. Of more records than one request takes it makes several. Redirects
+//! version, and the write once more; before a write one for a token against forged requests where the manifest says so,
+//! and one more when that was not taken. Of more records than one request takes it makes several. Redirects
 //! are followed only where the manifest says so, by reading, at the same origin. Everything else is the
 //! caller's: the ledger decides when to try again.
 
@@ -11,6 +12,7 @@ mod assertion;
 mod authorise;
 mod batch;
 mod call;
+mod csrf;
 mod link;
 mod prepare;
 mod proof;

@@ -63,7 +63,7 @@ pub struct ConnectionDefinition {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub polls: BTreeMap<ObjectName, PollDefinition>,
     /// Whether an operator stopped it: senders of webhooks are told to come again later, and it is not
-    /// polled. What is on its way to it is delivered all the same.
+    /// polled. What is to be delivered to it waits, and goes on when it is resumed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
 }
@@ -169,6 +169,19 @@ impl Configuration {
     #[must_use]
     pub fn connector_of(&self, connection: &ConnectionId) -> Option<&ConnectorName> {
         self.connections.get(connection).map(|connection| &connection.definition.connector)
+    }
+
+    /// Whether an operator stopped a connection.
+    #[must_use]
+    pub fn is_paused(&self, connection: &ConnectionId) -> bool {
+        self.connections.get(connection).is_some_and(|connection| connection.definition.paused)
+    }
+
+    /// The connections that an operator stopped.
+    #[must_use]
+    pub fn paused(&self) -> Vec<&str> {
+        let paused = self.connections.values().filter(|connection| connection.definition.paused);
+        paused.map(|connection| connection.id.as_str()).collect()
     }
 
     /// Assembles a configuration from its stored parts.

@@ -20,6 +20,7 @@ mod target;
 mod template;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 pub use authentication::{Authentication, Claim, ClientAuthentication, JwtAlgorithm, Login};
 pub use compiled::{CompiledManifest, ManifestError, Problem, SettingsError};
@@ -32,11 +33,11 @@ pub use list::{CompiledList, List, ListedPage, MOST_PER_PAGE, PageError};
 pub use operation::{CompiledOperation, Method, Operation, OperationKind, OperationVariables};
 pub use pages::{FirstOffset, Pages};
 pub use read_many::{CompiledReadMany, ReadMany};
-pub use target::{Batch, BatchItem, CompiledBatch, CompiledTargetObject, Once, Target, TargetObject};
+pub use target::{Batch, BatchItem, CompiledBatch, CompiledTargetObject, Csrf, Once, Target, TargetObject, TestRecord};
 pub use template::{ListPlaces, Template, TemplateError, TemplateValues, Variable};
+pub use webhook::{AnotherWay, Sender, Webhook};
 
 use crate::ids::{ConnectorName, ObjectName};
-use crate::signature::{EventIdRule, SignatureScheme};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -110,30 +111,6 @@ pub struct Credential {
     /// Whether the connection works without it.
     #[serde(default)]
     pub optional: bool,
-}
-
-/// How the application's webhooks are verified and read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Webhook {
-    /// How a sender proves itself.
-    pub signature: SignatureScheme,
-    /// Where the sender's id of the event is. Absent: it is derived from the body.
-    #[serde(default)]
-    pub event_id: EventIdRule,
-    /// The largest body that is accepted, in bytes.
-    #[serde(default = "default_body_max_bytes")]
-    pub body_max_bytes: u32,
-    /// jq over the body: a list of `{object, id, deleted, record}`. `record` is the record as the
-    /// application's API returns it; without it the entry is a hint that the record of that `id`
-    /// changed. `deleted` is optional. An empty list means that the event is of no concern.
-    /// Sees `$settings`, the connection's settings.
-    pub records: String,
-}
-
-fn default_body_max_bytes() -> u32 {
-    1024 * 1024
 }
 
 /// A record type that can be had from the application.

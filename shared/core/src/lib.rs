@@ -21,3 +21,4 @@ pub mod replica;
 pub mod retry;
 pub mod secret_source;
 pub mod signature;
+pub mod xml;

@@ -8,39 +8,20 @@ mod request;
 mod signed_text;
 mod standard;
 mod verify;
+mod webhook;
 
 pub use request::{RequestSignature, sign_request};
 pub use signed_text::{SignedPlace, SignedRequest, SignedText};
 pub use standard::{StandardSignature, sign_standard_webhook};
 pub use verify::{ActiveSecrets, EventIdentity, SignatureError, event_id, verify};
+pub use webhook::{Acknowledgement, KnownSender, WebhookBodyError, WebhookFormat, WebhookSettings, WebhookWay};
 
-use crate::ids::ConnectorName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How far the clocks of sender and receiver may differ (Standard Webhooks 1.0 recommends it).
 const TOLERANCE_SECONDS: u32 = 300;
-
-/// What `ingest` knows of a connection; `api` writes it to the control table when a bundle is
-/// applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WebhookSettings {
-    /// The connector, for logs and for the first message.
-    pub connector: ConnectorName,
-    /// How a sender proves itself.
-    pub signature: SignatureScheme,
-    /// Where the sender's id of the event is.
-    #[serde(default)]
-    pub event_id: EventIdRule,
-    /// The name of the connection's secret.
-    pub secret_name: String,
-    /// The largest body that is accepted, in bytes.
-    pub body_max_bytes: u32,
-    /// Whether an operator stopped the connection: its senders are told to come again later.
-    #[serde(default)]
-    pub paused: bool,
-}
 
 /// How a sender proves itself. `secret` names a field of the connection's secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,10 +61,15 @@ pub enum SignatureScheme {
         #[serde(default = "tolerance_seconds")]
         tolerance_seconds: u32,
     },
-    /// A shared token in a header: proves the sender, but not the body.
+    /// A shared token in a header, or in the URL's query for senders that can set no header: proves the sender, but
+    /// not the body.
     Token {
         /// The header that carries it.
-        header: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<String>,
+        /// The parameter of the URL's query that carries it, where no header does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
         /// What stands before it in the header, such as `Bearer `.
         #[serde(default)]
         prefix: String,
@@ -110,7 +96,7 @@ impl SignatureScheme {
             Self::HmacSha256 { header, timestamp_header, .. } => {
                 std::iter::once(header).chain(timestamp_header).map(String::as_str).collect()
             }
-            Self::Token { header, .. } => vec![header],
+            Self::Token { header, .. } => header.iter().map(String::as_str).collect(),
             Self::StandardWebhooks { .. } => vec![],
         }
     }
@@ -187,33 +173,4 @@ fn tolerance_seconds() -> u32 {
 
 fn tolerance(seconds: u32) -> Duration {
     Duration::from_secs(u64::from(seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_survive_the_control_table() {
-        let text = r#"{"connector":"revenova","signature":{"scheme":"hmac_sha256","header":"X-Revenova-Signature","prefix":"sha256=","encoding":"hex","signed":"{timestamp}.{body}","timestamp_header":"X-Revenova-Timestamp","tolerance_seconds":300,"secret":"webhook_secret"},"event_id":{"header":"X-Revenova-Delivery"},"secret_name":"fluxnex/local/connections/acme/revenova","body_max_bytes":1048576,"paused":false}"#;
-        let settings: WebhookSettings = serde_json::from_str(text).unwrap();
-        assert_eq!(serde_json::to_string(&settings).unwrap(), text);
-    }
-
-    #[test]
-    fn garbage_settings_are_refused() {
-        let text = |signature: &str| {
-            format!(r#"{{"connector":"c","secret_name":"s","body_max_bytes":1,"signature":{signature}}}"#)
-        };
-        for garbage in [
-            "null",
-            "{}",
-            r#"{"scheme":"none"}"#,
-            r#"{"scheme":"token","header":"a"}"#,
-            r#"{"scheme":"token","header":"a","secret":"s","colour":1}"#,
-            r#"{"scheme":"hmac_sha256","header":"a","secret":"s","encoding":"rot13"}"#,
-        ] {
-            assert!(serde_json::from_str::<WebhookSettings>(&text(garbage)).is_err(), "{garbage}");
-        }
-    }
 }

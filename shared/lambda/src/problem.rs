@@ -106,6 +106,18 @@ pub fn json<T: Serialize + ?Sized>(status: u16, value: &T) -> ApiGatewayV2httpRe
     }
 }
 
+/// An answer with a text of any type. A type that no header can say is our fault: 500.
+#[must_use]
+pub fn text(status: u16, content_type: &str, body: String) -> ApiGatewayV2httpResponse {
+    let Ok(content_type) = HeaderValue::from_str(content_type) else {
+        return Problem::of_status(500).into_response();
+    };
+    let mut response = empty(status);
+    response.headers.insert(CONTENT_TYPE, content_type);
+    response.body = Some(Body::Text(body));
+    response
+}
+
 /// An answer without a body.
 #[must_use]
 pub fn empty(status: u16) -> ApiGatewayV2httpResponse {
@@ -161,6 +173,18 @@ mod tests {
         assert_eq!(text(&response), serde_json::json!({"type": "about:blank", "title": "Not Found", "status": 404}));
         assert_eq!(json(202, &serde_json::json!({"ok": true})).status_code, 202);
         assert_eq!(empty(204).body, None);
+    }
+
+    #[test]
+    fn a_text_has_the_type_that_it_is_given() {
+        let xml = text_of("text/xml; charset=utf-8");
+        assert_eq!((xml.status_code, &xml.headers["content-type"]), (200, &"text/xml; charset=utf-8".parse().unwrap()));
+        assert_eq!(xml.body, Some(Body::Text("<a/>".to_owned())));
+        assert_eq!(text_of("text/xml\r\nx: y").status_code, 500);
+    }
+
+    fn text_of(content_type: &str) -> ApiGatewayV2httpResponse {
+        super::text(200, content_type, "<a/>".to_owned())
     }
 
     #[test]

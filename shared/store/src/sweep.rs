@@ -142,13 +142,16 @@ impl Database {
              ORDER BY f.busy_until LIMIT $4"
         );
         let died = self.query(&sql, &parameters).await?.iter().map(fetches::open).collect::<Result<_, _>>()?;
-        // Only heads: what stands behind another one is woken by it.
+        // Only heads: what stands behind another one is woken by it. What goes to a paused target waits until the
+        // connection is resumed, and takes no place from others.
+        let paused = tenant.configuration().paused();
         let sql = format!(
             "UPDATE {schema}.deliveries d SET woken_at = $2, blocked_on = NULL
              FROM (SELECT d.delivery FROM {schema}.deliveries d
                    WHERE d.tenant = $1 AND d.woken_at < $3
                      AND ((d.state = 'pending' AND d.next_attempt_at <= $2)
                           OR (d.state = 'sending' AND d.claimed_until <= $2))
+                     AND d.target <> ALL($5)
                      AND (d.blocked_on IS NULL OR EXISTS (
                          SELECT 1 FROM {schema}.cross_references x
                          WHERE x.connection = d.target AND x.canonical_id = d.blocked_on))
@@ -160,9 +163,10 @@ impl Database {
                    ORDER BY d.next_attempt_at LIMIT $4 FOR UPDATE SKIP LOCKED) k
              WHERE d.delivery = k.delivery RETURNING d.target, d.ordering_key"
         );
-        let wakes = self.query(&sql, &parameters).await?;
+        let [tenant_id, at, idle, most] = parameters;
+        let wakes = self.query(&sql, &[tenant_id, at, idle, most, (&paused, Type::TEXT_ARRAY)]).await?;
         // What waits for something that wakes it, or for longer than until the next full round, is no
-        // reason to look again each minute.
+        // reason to look again each minute. What waits for a paused target is: nothing else wakes it.
         let next_round = now + FULL_ROUND;
         let sql = format!(
             "SELECT EXISTS (

@@ -174,7 +174,7 @@ impl Setting {
     /// The queue of each connector's wakes.
     #[must_use]
     pub fn outbound(&self) -> BTreeMap<String, QueueUrl> {
-        ["quickbooks-online", "webhook"]
+        ["quickbooks-online", "salesforce", "webhook"]
             .map(|connector| (connector.to_owned(), queue(&format!("outbound-{connector}.fifo"))))
             .into()
     }

@@ -135,7 +135,7 @@ impl Target {
 }
 
 fn is_token(request: &Received) -> bool {
-    request.path == "/oauth2/v1/tokens/bearer"
+    ["/oauth2/v1/tokens/bearer", "/services/oauth2/token"].contains(&request.path.as_str())
 }
 
 /// A certificate for `localhost`, its key, and the authority that issued it.

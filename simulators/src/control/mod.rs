@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    Configuration, ErpChanges, ErpScenario, FaultRule, HubspotEvents, Scenario, SeedRecords, SendWebhook,
-    SilentChanges, StoreRecord,
+    Configuration, ErpChanges, ErpScenario, FaultRule, HubspotEvents, OutboundMessage, Scenario, SeedRecords,
+    SendWebhook, SilentChanges, StoreRecord,
 };
 use crate::erp::commands as erp;
 use crate::hubspot;
@@ -40,6 +40,7 @@ pub fn router(world: &Arc<World>) -> Router {
         .route("/reset", post(reset))
         .route("/revenova/records", get(revenova_records).post(store_record))
         .route("/revenova/webhooks", post(send_webhook))
+        .route("/revenova/outbound-messages", post(send_message))
         .route("/revenova/scenario", post(start_scenario).delete(cancel_scenario))
         .route("/revenova/silent-changes", post(change_silently))
         .route("/erp/scenario", post(start_erp))
@@ -189,6 +190,10 @@ async fn store_record(State(world): State<Arc<World>>, Command(command): Command
 
 async fn send_webhook(State(world): State<Arc<World>>, Command(command): Command<SendWebhook>) -> Response {
     answer(revenova::send_webhook(&world, command).await.map(Json).map_err(bad))
+}
+
+async fn send_message(State(world): State<Arc<World>>, Command(command): Command<OutboundMessage>) -> Response {
+    answer(crate::revenova::outbound::send(&world, command).await.map(Json).map_err(bad))
 }
 
 async fn send_events(State(world): State<Arc<World>>, Command(command): Command<HubspotEvents>) -> Response {

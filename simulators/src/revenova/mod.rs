@@ -6,6 +6,7 @@ mod collections;
 pub mod commands;
 mod generate;
 mod oauth;
+pub mod outbound;
 mod query;
 mod records;
 mod replication;

@@ -63,6 +63,8 @@ pub struct Credentials {
     partner_secret: String,
     #[serde(default = "secret")]
     api_token: String,
+    #[serde(default = "secret")]
+    outbound_message_token: String,
 }
 
 impl Credentials {
@@ -76,6 +78,7 @@ impl Credentials {
             signing_secret: signing_secret(),
             partner_secret: signing_secret(),
             api_token: secret(),
+            outbound_message_token: secret(),
         }
     }
 }
@@ -140,6 +143,7 @@ async fn store_secrets(aws: &Aws, bundle: &Value, credentials: &Credentials) -> 
                 "client_id": credentials.client_id,
                 "client_secret": credentials.client_secret,
                 "webhook_secret": credentials.webhook_secret,
+                "outbound_message_token": credentials.outbound_message_token,
             }),
             ("quickbooks-online", _) => json!({
                 "client_id": credentials.client_id,

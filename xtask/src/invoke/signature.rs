@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::{HOW_TO_APPLY, placeholders::SIGNATURE};
+use super::{
+    HOW_TO_APPLY,
+    placeholders::{SIGNATURE, needs_signature},
+};
 use crate::aws::{Aws, Deployed};
 
 /// The setting of a function that names the table that connections are published in.
@@ -33,9 +36,10 @@ pub async fn fill(event: &mut Value, deployed: &Deployed, aws: &Aws) -> Result<(
     let settings: WebhookSettings =
         serde_json::from_str(&published).context("what is published of the connection is not understood")?;
     let secret = aws.secret(&settings.secret_name).await?;
-    let secrets = ActiveSecrets::of(&secret.as_object().cloned().unwrap_or_default(), settings.signature.secret())
+    let signature_scheme = &settings.way_of(header(event, "content-type").ok()).signature;
+    let secrets = ActiveSecrets::of(&secret.as_object().cloned().unwrap_or_default(), signature_scheme.secret())
         .with_context(|| format!("the secret {} cannot be used", settings.secret_name))?;
-    let signature = sign(event, &settings.signature, &secrets)?;
+    let signature = sign(event, signature_scheme, &secrets)?;
     let headers = event.get_mut("headers").and_then(Value::as_object_mut);
     let asking = headers.into_iter().flat_map(Map::values_mut).filter(|value| value.as_str() == Some(SIGNATURE));
     let mut filled = 0;
@@ -43,7 +47,15 @@ pub async fn fill(event: &mut Value, deployed: &Deployed, aws: &Aws) -> Result<(
         *value = Value::String(signature.clone());
         filled += 1;
     }
-    if filled == 0 { Err(anyhow!("{SIGNATURE} can only be the whole value of a header")) } else { Ok(()) }
+    if let Some(Value::String(query)) = event.get_mut("rawQueryString").filter(|query| needs_signature(query)) {
+        *query = query.replace(SIGNATURE, &signature);
+        filled += 1;
+    }
+    if filled == 0 {
+        Err(anyhow!("{SIGNATURE} can only be the whole value of a header, or stand in the URL's query"))
+    } else {
+        Ok(())
+    }
 }
 
 /// The value of the signature's header.

@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
-use fluxnex_authoring::trial::Action;
+use fluxnex_authoring::trial::{Action, Item};
 use fluxnex_connect::TargetRecord;
 use fluxnex_core::connector::{CompiledManifest, VersionKind};
 use fluxnex_core::ids::{ObjectName, SourceId};
 use fluxnex_core::poll::{Listing, Position};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::fs;
 use std::io::Read;
@@ -25,6 +26,14 @@ pub enum Operation {
         object: String,
         /// The record's id
         id: String,
+    },
+    /// Read several records of a source object
+    ReadMany {
+        /// The object
+        object: String,
+        /// The records' ids
+        #[arg(required = true)]
+        ids: Vec<String>,
     },
     /// List one page of what changed of a source object
     ListChanged {
@@ -64,6 +73,45 @@ pub enum Operation {
         #[arg(long, value_name = "ID")]
         external_id: Option<String>,
     },
+    /// Write several records to a target object: this has an effect
+    SendBatch {
+        /// The object
+        object: String,
+        /// The file with a JSON list of `{"payload", "external_id", "target_id", "target_version", "key"}`, of which only
+        /// the payload is needed; `-` for standard input
+        items: PathBuf,
+    },
+    /// Delete one record at a target object: this has an effect
+    Delete {
+        /// The object
+        object: String,
+        /// The record's id at the target
+        id: String,
+        /// Its version at the target
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
+        /// The idempotency key; otherwise a random one
+        #[arg(long)]
+        key: Option<String>,
+        /// Our own id of the record, for targets that keep it
+        #[arg(long, value_name = "ID")]
+        external_id: Option<String>,
+    },
+}
+
+/// One record of a batch, as the file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemText {
+    payload: Box<RawValue>,
+    #[serde(default)]
+    external_id: Option<String>,
+    #[serde(default)]
+    target_id: Option<String>,
+    #[serde(default)]
+    target_version: Option<String>,
+    #[serde(default)]
+    key: Option<String>,
 }
 
 impl Operation {
@@ -74,6 +122,11 @@ impl Operation {
                 let object = source(manifest, object)?;
                 let id = SourceId::parse(id).map_err(|error| anyhow!("{error}"))?;
                 Ok(Action::ReadOne { object, id })
+            }
+            Self::ReadMany { object, ids } => {
+                let object = source(manifest, object)?;
+                let ids = ids.into_iter().map(SourceId::parse).collect::<Result<Vec<_>, _>>();
+                Ok(Action::ReadMany { object, ids: ids.map_err(|error| anyhow!("{error}"))? })
             }
             Self::ListChanged { object, since, after } => {
                 let object = source(manifest, object)?;
@@ -86,14 +139,19 @@ impl Operation {
                 Ok(Action::List { list: Listing::Deleted, object, position })
             }
             Self::Send { object, payload, target_id, target_version, key, external_id } => {
-                let object = ObjectName::parse(object).map_err(|error| anyhow!("{error}"))?;
-                if manifest.target_object(&object).is_none() {
-                    bail!("the connector cannot be sent {object}; {}", known(targets(manifest)));
-                }
+                let object = target(manifest, object)?;
                 let payload = read_payload(&payload)?;
                 let target = target_id.map(|id| TargetRecord { id, version: target_version });
-                let key = key.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-                Ok(Action::Send { object, payload, key, external_id, target })
+                Ok(Action::Send { object, payload, key: key_or_new(key), external_id, target })
+            }
+            Self::SendBatch { object, items } => {
+                let object = target(manifest, object)?;
+                Ok(Action::Batch { object, items: read_items(&items)? })
+            }
+            Self::Delete { object, id, version, key, external_id } => {
+                let object = target(manifest, object)?;
+                let target = Some(TargetRecord { id, version });
+                Ok(Action::Delete { object, key: key_or_new(key), external_id, target })
             }
         }
     }
@@ -106,6 +164,18 @@ fn source(manifest: &CompiledManifest, object: String) -> Result<ObjectName> {
         bail!("the connector has no object {object}; {}", known(names));
     }
     Ok(object)
+}
+
+fn target(manifest: &CompiledManifest, object: String) -> Result<ObjectName> {
+    let object = ObjectName::parse(object).map_err(|error| anyhow!("{error}"))?;
+    if manifest.target_object(&object).is_none() {
+        bail!("the connector cannot be sent {object}; {}", known(targets(manifest)));
+    }
+    Ok(object)
+}
+
+fn key_or_new(key: Option<String>) -> String {
+    key.unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
 }
 
 fn targets(manifest: &CompiledManifest) -> Vec<String> {
@@ -136,6 +206,21 @@ fn position(
         VersionKind::Integer => since.parse().context("--since is no number: this object's versions are numbers")?,
     };
     Ok(Some(Position { version, id }))
+}
+
+fn read_items(path: &Path) -> Result<Vec<Item>> {
+    let texts: Vec<ItemText> = serde_json::from_str(read_payload(path)?.get())
+        .with_context(|| format!("{} is no list of {{payload, external_id, target_id, key}}", path.display()))?;
+    if texts.is_empty() {
+        bail!("{} has no records", path.display());
+    }
+    let item = |text: ItemText| Item {
+        payload: text.payload,
+        key: key_or_new(text.key),
+        external_id: text.external_id,
+        target: text.target_id.map(|id| TargetRecord { id, version: text.target_version }),
+    };
+    Ok(texts.into_iter().map(item).collect())
 }
 
 fn read_payload(path: &Path) -> Result<Box<RawValue>> {

@@ -4,6 +4,8 @@ use crate::support::Stage;
 use fluxnex_testing::Reply;
 use serde_json::{Value, json};
 
+const SIGNING_SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 async fn stage() -> Stage {
     let stage = Stage::applied().await;
     stage
@@ -55,6 +57,44 @@ async fn a_single_record_is_read_by_its_id() {
     let answer = stage.call("POST", "revenova", "test", Some(body)).await;
     let told = (answer.status, answer.body["ok"].clone(), answer.body["records"].clone());
     assert_eq!(told, (200, json!(true), json!(0)), "it was asked, and it is not there: {}", answer.body);
+}
+
+#[tokio::test]
+async fn a_connection_that_only_sends_is_tested_by_a_signed_message_when_that_is_asked_for() {
+    let stage = stage().await;
+    stage.setting.secrets.create(&stage.secret("alerts"), json!({"signing_secret": SIGNING_SECRET}));
+    stage.call("POST", "alerts", "test", None).await.assert_problem(422, "/problems/nothing-to-read", "--send");
+    assert!(stage.setting.target.all_requests().is_empty(), "nothing is sent unasked");
+    stage.setting.target.reply(Reply::json(200, &json!({})));
+    let answer = stage.call("POST", "alerts", "test", Some(json!({"send": true}))).await;
+    assert_eq!((answer.status, &answer.body["ok"]), (200, &json!(true)), "{}", answer.body);
+    assert_eq!((&answer.body["operation"], &answer.body["object"]), (&json!("send"), &json!("fluxnex.test")));
+    let request = stage.setting.target.requests().pop().unwrap();
+    let body: Value = serde_json::from_str(&request.body).unwrap();
+    assert_eq!(body["type"], "fluxnex.test");
+    assert!(request.headers["webhook-id"].starts_with("test-") && request.headers.contains_key("webhook-signature"));
+    // The receiver's refusal is the answer.
+    stage.setting.target.reply(Reply::json(401, &json!({"message": "unknown"})));
+    let answer = stage.call("POST", "alerts", "test", Some(json!({"send": true}))).await;
+    assert_eq!(
+        (&answer.body["ok"], &answer.body["failure"]["status"]),
+        (&json!(false), &json!(401)),
+        "{}",
+        answer.body
+    );
+    // What would have an effect has none.
+    let quickbooks = stage.call("POST", "quickbooks", "test", Some(json!({"send": true}))).await;
+    quickbooks.assert_problem(422, "/problems/nothing-to-send", "without harm");
+    for (garbage, says) in [
+        (json!({"send": "yes"}), "send: true or false"),
+        (json!({"send": true, "object": "invoice.updated"}), "send: the connector says what is sent"),
+    ] {
+        stage.call("POST", "alerts", "test", Some(garbage)).await.assert_problem(
+            422,
+            "/problems/invalid-request",
+            says,
+        );
+    }
 }
 
 #[tokio::test]

@@ -7,4 +7,6 @@ mod deletions;
 mod marked;
 mod outcomes;
 mod parents;
+mod paused;
 mod pipeline;
+mod upserts;

@@ -6,7 +6,6 @@ use fluxnex_cloud::control::{Control, Facet};
 use fluxnex_cloud::queue::OutgoingMessage;
 use fluxnex_connect::catalog;
 use fluxnex_core::ids::ConnectionId;
-use fluxnex_core::signature::WebhookSettings;
 use fluxnex_lambda::Deadline;
 use fluxnex_testing::{
     ACCOUNT, ALERTS_SECRET, INVOICE, QUICKBOOKS_SECRET, REVENOVA_SECRET, Reply, Setting, account, captured, invoice,
@@ -101,15 +100,8 @@ impl Way {
 /// What `api` publishes of the connector's manifest.
 async fn publish(setting: &Setting) {
     let manifest = catalog::manifest("revenova").unwrap();
-    let webhook = manifest.webhook.unwrap();
-    let settings = WebhookSettings {
-        connector: "revenova".parse().unwrap(),
-        signature: webhook.signature,
-        event_id: webhook.event_id,
-        secret_name: REVENOVA_SECRET.to_owned(),
-        body_max_bytes: webhook.body_max_bytes,
-        paused: false,
-    };
+    let given = [("instance".to_owned(), "acme.my.salesforce.com".to_owned())].into();
+    let settings = manifest.published_webhook(&given, REVENOVA_SECRET, false).unwrap().unwrap();
     let (connection, document) = (ConnectionId::parse("revenova").unwrap(), serde_json::to_value(settings).unwrap());
     setting.control.publish(&setting.tenant, &connection, Facet::Webhook, 1, &document).await.unwrap();
 }

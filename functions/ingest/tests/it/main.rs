@@ -5,5 +5,6 @@
 mod accepted;
 mod addressed;
 mod outages;
+mod outbound_messages;
 mod refused;
 mod support;

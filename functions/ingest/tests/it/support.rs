@@ -112,9 +112,13 @@ impl Answer {
         self.0.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    pub(crate) fn body(&self) -> Value {
+    pub(crate) fn text(&self) -> String {
         let answer = serde_json::to_value(&self.0).unwrap();
-        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+        answer["body"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn body(&self) -> Value {
+        serde_json::from_str(&self.text()).unwrap()
     }
 
     /// It is the problem of that status and type.

@@ -184,3 +184,30 @@ async fn a_list_of_deletions_that_is_garbage_is_tried_again_and_hides_no_change(
     assert_eq!((stage.ids(), progress.run.unwrap().failures), (vec!["a".to_owned()], 3));
     assert_eq!(progress.changed.watermark.unwrap().id.unwrap().as_str(), "a");
 }
+
+#[tokio::test]
+async fn a_death_between_queueing_the_deletions_and_saving_progress_reads_the_page_again() {
+    let stage = Stage::listing(json!({"more": ".more // false"}), Some(deletions(&json!({})))).await;
+    stage.page(&[("a", 1)], false);
+    assert!(stage.run(&stage.tick()).await);
+    let message = stage.next().remove(0);
+    let gone = json!([{"key": "b", "at": "2026-11-21T11:00:05Z"}]);
+    let answer = || Reply::json(200, &json!({"gone": gone, "next": null}));
+    stage.source.reply(answer());
+    stage.source.reply(answer());
+    // The deletions are in the queue; then nothing more can be written.
+    let saved = stage.progress().await;
+    stage.control.fail_saves(1);
+    assert!(!stage.run(&message).await, "the message comes back");
+    assert_eq!(stage.events().len(), 2, "the deletion is durable");
+    assert_eq!(stage.progress().await.deleted.watermark, saved.deleted.watermark);
+    stage.run_all(message).await;
+    let deleted: Vec<String> =
+        stage.events().into_iter().filter_map(|event| Some(event.deletion?.of?.source_id.to_string())).collect();
+    assert_eq!(deleted, ["b", "b"], "read again; L2 knows the second one by its version");
+    let paths: Vec<String> = stage.source.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/things", "/deleted", "/deleted"]);
+    let progress = stage.progress().await;
+    assert_eq!(progress.deleted.watermark.unwrap().id.unwrap().as_str(), "b");
+    assert!(progress.completed.is_some() && progress.run.is_none());
+}

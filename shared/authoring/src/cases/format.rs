@@ -100,13 +100,13 @@ pub struct WebhookCase {
     /// Its headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Why the signature is refused; absent: it is accepted.
+    /// Why it is refused, its signature or its body; absent: it is accepted.
     #[serde(default)]
     pub refused: Option<String>,
     /// The sender's id of the event.
     #[serde(default)]
     pub event_id: Option<String>,
-    /// `{object, id, version, deleted, record}` of each record that it speaks of.
+    /// `{object, id, version, deleted, event, record}` of each record that it speaks of.
     #[serde(default)]
     pub records: Vec<Value>,
 }

@@ -28,6 +28,14 @@ fn the_committed_schema_is_current() {
 }
 
 #[test]
+fn every_manifest_tells_editors_of_it() {
+    for (file, _) in manifests() {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("# yaml-language-server: $schema=../connector.schema.json\n"), "{file}");
+    }
+}
+
+#[test]
 fn every_manifest_satisfies_it() {
     let validator = jsonschema::validator_for(&schema::manifest()).unwrap();
     let manifests = manifests();

@@ -22,6 +22,8 @@ struct State {
     leases: HashMap<String, (Uuid, i64)>,
     writes: usize,
     silent: bool,
+    /// So many of the next savings of progress get no answer.
+    failing_saves: usize,
 }
 
 impl State {
@@ -53,6 +55,11 @@ impl InMemoryControl {
     /// Whether the table stops answering.
     pub fn set_silent(&self, silent: bool) {
         lock(&self.state).silent = silent;
+    }
+
+    /// So many of the next savings of a poll's progress get no answer, and save nothing: whoever saves dies before.
+    pub fn fail_saves(&self, count: usize) {
+        lock(&self.state).failing_saves = count;
     }
 
     fn state(&self) -> Result<std::sync::MutexGuard<'_, State>, ControlError> {
@@ -119,6 +126,10 @@ impl Control for InMemoryControl {
     ) -> Result<bool, ControlError> {
         bounded(body)?;
         let mut state = self.state()?;
+        if state.failing_saves > 0 {
+            state.failing_saves -= 1;
+            return Err(ControlError::Unavailable { code: "Silent".to_owned(), source: None });
+        }
         state.writes += 1;
         let key = (tenant.clone(), connection.clone(), object.clone());
         if state.polls.get(&key).map(|saved| saved.revision) != expected {

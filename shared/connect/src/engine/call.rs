@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::answer::{Refusal, header, is_accepted, item_refusal, refusal};
+use super::csrf::{CsrfSession, wants_another};
 use super::prepare::{Place, PrepareError, Prepared, Subject};
 use super::proof::{Proof, Prover};
 use super::redact::Redactor;
@@ -25,11 +26,11 @@ pub(super) enum Exchange {
 }
 
 /// What is asked for.
-struct Asked<'a> {
-    kind: OperationKind,
-    place: &'a Place,
-    prepared: &'a Prepared,
-    subject: &'a Subject<'a>,
+pub(super) struct Asked<'a> {
+    pub(super) kind: OperationKind,
+    pub(super) place: &'a Place,
+    pub(super) prepared: &'a Prepared,
+    pub(super) subject: &'a Subject<'a>,
 }
 
 /// An answer, with what it answers.
@@ -82,12 +83,26 @@ pub(super) struct Call<'a> {
     redactor: Redactor,
     effort: Effort,
     wrote: bool,
+    pub(super) csrf: Option<CsrfSession>,
+    /// The last answer said that the token is not good.
+    csrf_refused: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(engine: &'a Engine, connection: &'a Connection, timeout: Duration) -> Self {
         let (redactor, effort) = (Redactor::default(), Effort::default());
-        Self { engine, connection, started: Instant::now(), timeout, redactor, effort, wrote: false }
+        let (csrf, csrf_refused) = (None, false);
+        Self {
+            engine,
+            connection,
+            started: Instant::now(),
+            timeout,
+            redactor,
+            effort,
+            wrote: false,
+            csrf,
+            csrf_refused,
+        }
     }
 
     pub(super) fn effort(self) -> Effort {
@@ -107,7 +122,7 @@ impl<'a> Call<'a> {
         Ok(left.min(self.connection.manifest.manifest().limits.request_timeout()))
     }
 
-    /// Makes the request of an operation; after a refused token once more with a new one.
+    /// Makes the request of an operation, with a token against forged requests where the application wants one.
     pub(super) async fn exchange(
         &mut self,
         operation: &CompiledOperation,
@@ -115,18 +130,38 @@ impl<'a> Call<'a> {
     ) -> Result<Exchange, Trouble> {
         let place = Place::of(self.connection)?;
         let prepared = place.prepare(operation, subject)?;
-        let proof = self.proof(&place, None).await?;
         let asked = Asked { kind: operation.kind, place: &place, prepared: &prepared, subject };
-        let refusal = match self.request(&asked, &proof).await? {
+        let Some(csrf) = self.csrf(operation.kind) else { return self.proved(&asked).await };
+        if self.csrf.is_none()
+            && let Some(refusal) = self.open_csrf(&csrf, &place, subject).await?
+        {
+            return Ok(Exchange::Refused(refusal));
+        }
+        match self.proved(&asked).await? {
+            exchange if !self.csrf_refused => return Ok(exchange),
+            _ => {}
+        }
+        // The application looked at nothing but the token.
+        if let Some(refusal) = self.open_csrf(&csrf, &place, subject).await? {
+            return Ok(Exchange::Refused(refusal));
+        }
+        self.proved(&asked).await
+    }
+
+    /// Makes a request; after a refused credential once more with a new one.
+    pub(super) async fn proved(&mut self, asked: &Asked<'_>) -> Result<Exchange, Trouble> {
+        let place = asked.place;
+        let proof = self.proof(place, None).await?;
+        let refusal = match self.request(asked, &proof).await? {
             Exchange::Refused(refusal) if refusal.meaning == Meaning::Reauthenticate => refusal,
             exchange => return Ok(exchange),
         };
         let Some(refused) = proof.credential() else { return Ok(Exchange::Refused(refusal)) };
-        let renewed = self.proof(&place, Some(refused)).await?;
+        let renewed = self.proof(place, Some(refused)).await?;
         if renewed.credential() == Some(refused) {
             return Ok(Exchange::Refused(refusal));
         }
-        self.request(&asked, &renewed).await
+        self.request(asked, &renewed).await
     }
 
     async fn request(&mut self, asked: &Asked<'_>, proof: &Proof) -> Result<Exchange, Trouble> {
@@ -142,6 +177,7 @@ impl<'a> Call<'a> {
             }
         };
         self.note_limits(&answer);
+        self.csrf_refused = self.csrf(kind).is_some_and(|csrf| wants_another(&csrf, &answer));
         if is_accepted(manifest, kind, &answer) {
             // They were made before, so they can be; and with an answer it cannot be said any more that nothing was sent.
             let variables = place.variables(subject).map_err(|_| Trouble::Unreadable { status: answer.status })?;
@@ -170,6 +206,9 @@ impl<'a> Call<'a> {
         };
         let now = self.now();
         proof.add(&mut request, key, now, &mut self.redactor)?;
+        if let Some(session) = self.csrf.as_ref().filter(|_| kind.has_effect()) {
+            session.add(&mut request, &mut self.redactor)?;
+        }
         // What is told is the write, if there was one, and not the reading around it.
         let tells = kind.has_effect() || !self.wrote;
         self.wrote |= kind.has_effect();

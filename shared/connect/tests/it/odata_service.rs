@@ -46,20 +46,35 @@ impl Setting {
     }
 
     async fn upsert(&self, object: &str, id: &str, payload: &str) -> SendOutcome {
+        self.send(&self.current, object, payload, Some(id), None).await
+    }
+
+    async fn send(
+        &self,
+        connection: &Connection,
+        object: &str,
+        payload: &str,
+        external_id: Option<&str>,
+        known: Option<&str>,
+    ) -> SendOutcome {
         let (object, payload) =
             (ObjectName::parse(object).unwrap(), RawValue::from_string(payload.to_owned()).unwrap());
         let request = DeliveryRequest {
             object: &object,
             payload: &payload,
             idempotency_key: "0193-r1",
-            external_id: Some(id),
-            target: None,
+            external_id,
+            target: known.map(|id| TargetRecord { id: id.to_owned(), version: None }),
             timeout: PATIENCE,
         };
-        self.engine.send(&self.current, &request).await.outcome
+        self.engine.send(connection, &request).await.outcome
     }
 
     async fn delete(&self, id: &str) -> SendOutcome {
+        self.delete_at(&self.current, id).await
+    }
+
+    async fn delete_at(&self, connection: &Connection, id: &str) -> SendOutcome {
         let object = ObjectName::parse("Invoices").unwrap();
         let request = DeleteRequest {
             object: &object,
@@ -68,7 +83,7 @@ impl Setting {
             target: Some(TargetRecord { id: id.to_owned(), version: None }),
             timeout: PATIENCE,
         };
-        self.engine.delete(&self.current, &request).await.outcome
+        self.engine.delete(connection, &request).await.outcome
     }
 }
 
@@ -115,4 +130,30 @@ async fn an_upsert_makes_a_record_under_our_id_and_changes_it_afterwards() {
         assert!(matches!(setting.delete(id).await, SendOutcome::Delivered { .. }));
     }
     assert_eq!(setting.read(&setting.current, id).await, ReadOutcome::Gone);
+}
+
+#[tokio::test]
+async fn a_record_is_made_changed_and_deleted_in_the_older_version_of_the_protocol() {
+    let setting = Setting::new("write-older").await;
+    let older = &setting.older;
+    let delivered = SendOutcome::Delivered { target_id: Some("INV-9".to_owned()), target_version: None };
+    // The service wants no token against forged requests, and gives none.
+    let first = r#"{"ID":"INV-9","Customer_ID":"C-1","Status":"open","Total":"1000.1"}"#;
+    assert_eq!(setting.send(older, "Invoices", first, None, None).await, delivered);
+    let change = r#"{"Status":"paid"}"#;
+    assert_eq!(setting.send(older, "Invoices", change, None, Some("INV-9")).await, delivered);
+    let record = setting.found(older, "INV-9").await;
+    assert_eq!(
+        (&record["Status"], &record["Total"], &record["Customer_ID"]),
+        (&json!("paid"), &json!("1000.1"), &json!("C-1")),
+        "what the payload does not name stays"
+    );
+    match setting.send(older, "Invoices", first, None, None).await {
+        SendOutcome::Failed(failure) => assert!((400..500).contains(&failure.status.unwrap()), "{failure:?}"),
+        other => panic!("the same key again is refused: {other:?}"),
+    }
+    for _ in 0..2 {
+        assert!(matches!(setting.delete_at(older, "INV-9").await, SendOutcome::Delivered { .. }));
+    }
+    assert_eq!(setting.read(older, "INV-9").await, ReadOutcome::Gone);
 }

@@ -250,3 +250,50 @@ async fn quickbooks_is_listed_and_read() {
     assert!(read[0].is_some() && read[1].is_none());
     assert!(setting.list(Listing::Deleted, "Invoice", an_hour_ago()).await.is_empty());
 }
+
+#[tokio::test]
+async fn an_outbound_message_of_salesforce_is_read_as_its_connector_says() {
+    let setting =
+        Setting::new("salesforce", |ports| ports.revenova, &[("instance", "x")], json!({"client_id": "id"})).await;
+    let given =
+        [("instance", "x"), ("organization_id", "00D5f000000FluxEAK")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let manifest = &setting.connection.manifest;
+    let published = manifest.manifest().published_webhook(&given.into(), "secret", false).unwrap().unwrap();
+    let (mut ids, mut stamp) = (Vec::new(), String::new());
+    for name in ["A & B", "Prärie <1>"] {
+        let record = json!({"object": "Account", "record": {"Name": name}});
+        let stored = setting.control("POST", "revenova/records", &record).await;
+        ids.push(stored["record_id"].as_str().unwrap().to_owned());
+        stamp = stored["version"].as_str().unwrap().to_owned();
+    }
+    let server = crate::server::Server::start().await;
+    let message = |organization: Option<&str>| {
+        json!({"url": format!("{}/hook?token=example-token", server.url), "object": "Account", "record_ids": ids,
+               "fields": ["Name", "Phone", "IsDeleted", "SystemModstamp"], "session_id": "marked-session",
+               "organization_id": organization})
+    };
+    // What `ingest` answers; a 2xx without it is no acknowledgement.
+    let ack = published.way.acknowledge.as_ref().unwrap().body.clone();
+    for (body, acknowledged) in [(ack, true), ("{}".to_owned(), false)] {
+        server.reply(crate::server::Reply::Answer { status: 200, headers: vec![], body });
+        let sent = setting.control("POST", "revenova/outbound-messages", &message(None)).await;
+        assert_eq!((&sent["status"], &sent["acknowledged"]), (&json!(200), &json!(acknowledged)), "{sent}");
+    }
+    let sent = server.requests().remove(0);
+    assert_eq!(sent.query["token"], "example-token");
+    let way = published.way_of(Some(&sent.headers["content-type"]));
+    let body = way.read(sent.body).unwrap();
+    assert!(!body.get().contains("marked-session"));
+    let settings = fluxnex_core::mapping::Json::parse("settings", "{}").unwrap();
+    let records = manifest.webhook_records(body.get(), &settings).unwrap();
+    let records: Vec<_> = records.into_iter().map(Result::unwrap).collect();
+    assert_eq!(records.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), ids);
+    let last: Value = serde_json::from_str(records[1].record.as_ref().unwrap()).unwrap();
+    assert_eq!((&last["Name"], &last["IsDeleted"], last.get("Phone")), (&json!("Prärie <1>"), &json!(false), None));
+    assert_eq!(records[1].version, Some(stamp.parse::<Timestamp>().unwrap().as_microsecond()));
+    assert!(records[0].event.is_some() && records[0].event != records[1].event);
+    server.reply(crate::server::Reply::json(403, "{}"));
+    setting.control("POST", "revenova/outbound-messages", &message(Some("00D5f000000OtherAA"))).await;
+    let other = server.requests().remove(2).body;
+    assert!(published.way.read(other).is_err(), "another organisation");
+}

@@ -4,12 +4,12 @@ mod authentication;
 mod list;
 mod operation;
 mod refusal;
+mod webhook;
 
-use super::compiled::{Problem, RECORD_VARIABLES};
+use super::compiled::Problem;
 use super::template::is_name;
 use super::{Manifest, Template, Variable};
 use crate::mapping::Program;
-use crate::signature::EventIdRule;
 use regex_lite::Regex;
 
 /// Goes through a manifest, and notes what is wrong with it.
@@ -51,15 +51,6 @@ impl<'a> Check<'a> {
             let name: String = name.chars().take(60).collect();
             self.problem(at, format!("there is no credential {name} under credentials"));
         }
-    }
-
-    pub(super) fn webhook(&mut self) -> Option<Program> {
-        let webhook = self.manifest.webhook.as_ref()?;
-        self.signature(&webhook.signature);
-        if let EventIdRule { header: Some(header) } = &webhook.event_id {
-            self.header("webhook.event_id.header", header);
-        }
-        self.program("webhook.records", &webhook.records, RECORD_VARIABLES)
     }
 
     fn template(&mut self, at: &str, template: &Template, places: &[Variable]) {

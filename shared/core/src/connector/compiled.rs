@@ -6,7 +6,7 @@ use super::limits::CompiledLimitHeaders;
 use super::list::CompiledList;
 use super::read_many::CompiledReadMany;
 use super::{ANY_OBJECT, CompiledErrors, CompiledOperation, CompiledTargetObject, Manifest};
-use crate::ids::{ObjectName, SourceId};
+use crate::ids::{ObjectName, SenderEventId, SourceId};
 use crate::mapping::{Json, Program};
 use serde::Deserialize;
 use serde_json::Value;
@@ -122,20 +122,24 @@ impl CompiledManifest {
             deleted: Option<bool>,
             #[serde(default)]
             record: Option<Box<RawValue>>,
+            #[serde(default)]
+            event: Option<String>,
         }
         let program = self.webhook_records.as_ref().ok_or(IdentifyError::NoWebhooks)?;
         let body = Json::parse("webhook.records", body)?;
         let entries: Vec<Entry> =
-            program.run_as(&body, vec![settings.clone()], "a list of {object, id, deleted, record}")?;
+            program.run_as(&body, vec![settings.clone()], "a list of {object, id, deleted, record, event}")?;
         let identified = entries.into_iter().map(|entry| {
             let deleted = entry.deleted.unwrap_or(false);
+            // One that can be no id is none: the content says what is new.
+            let event = entry.event.and_then(|event| SenderEventId::parse(event).ok());
             if let Some(record) = &entry.record {
                 let identified = self.identify(&entry.object, record.get(), settings)?;
-                return Ok(IdentifiedRecord { deleted: identified.deleted || deleted, ..identified });
+                return Ok(IdentifiedRecord { deleted: identified.deleted || deleted, event, ..identified });
             }
             let source = self.source_object(&entry.object).ok_or(IdentifyError::UnknownObject)?;
             let id = source.identify.id_of(&entry.id)?;
-            Ok(IdentifiedRecord { id, object: entry.object, version: None, deleted, record: None })
+            Ok(IdentifiedRecord { id, object: entry.object, version: None, deleted, record: None, event })
         });
         Ok(identified.collect())
     }
@@ -212,19 +216,7 @@ impl CompiledManifest {
     /// # Errors
     /// The name of a setting that is required and absent, or of one that the connector lacks.
     pub fn settings(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, SettingsError> {
-        let declared = &self.manifest.settings;
-        if let Some(name) = given.keys().find(|name| !declared.contains_key(*name)) {
-            return Err(SettingsError::Unknown { name: name.chars().take(60).collect() });
-        }
-        let mut settings = given.clone();
-        for (name, setting) in declared.iter().filter(|(name, _)| !given.contains_key(*name)) {
-            match &setting.default {
-                Some(default) => drop(settings.insert(name.clone(), default.clone())),
-                None if setting.required => return Err(SettingsError::Missing { name: name.clone() }),
-                None => {}
-            }
-        }
-        Ok(settings)
+        self.manifest.settings(given)
     }
 
     /// What refusals mean.
@@ -237,6 +229,27 @@ impl CompiledManifest {
     #[must_use]
     pub fn limit_headers(&self) -> &CompiledLimitHeaders {
         &self.limit_headers
+    }
+}
+
+impl Manifest {
+    /// A connection's settings, completed by the defaults.
+    ///
+    /// # Errors
+    /// The name of a setting that is required and absent, or of one that the connector lacks.
+    pub fn settings(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, SettingsError> {
+        if let Some(name) = given.keys().find(|name| !self.settings.contains_key(*name)) {
+            return Err(SettingsError::Unknown { name: name.chars().take(60).collect() });
+        }
+        let mut settings = given.clone();
+        for (name, setting) in self.settings.iter().filter(|(name, _)| !given.contains_key(*name)) {
+            match &setting.default {
+                Some(default) => drop(settings.insert(name.clone(), default.clone())),
+                None if setting.required => return Err(SettingsError::Missing { name: name.clone() }),
+                None => {}
+            }
+        }
+        Ok(settings)
     }
 }
 

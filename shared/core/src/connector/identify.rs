@@ -1,7 +1,7 @@
 //! Which records a webhook speaks of, and which state of them a record is.
 
 use super::{IdCharacters, Identify, VersionKind};
-use crate::ids::{ObjectName, SourceId};
+use crate::ids::{ObjectName, SenderEventId, SourceId};
 use crate::mapping::{Json, MappingError, Program};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub struct IdentifiedRecord {
     /// The record as JSON text, numbers as they were written. Nothing: this is a hint, and the
     /// record has to be read.
     pub record: Option<String>,
+    /// The sender's id of the event that tells of it, where a webhook has one for each of its records.
+    pub event: Option<SenderEventId>,
 }
 
 /// Why a record cannot be identified. Never quotes the record.
@@ -93,6 +95,7 @@ impl CompiledIdentify {
             version,
             deleted: deleted.unwrap_or(false),
             record: Some(record.to_text()),
+            event: None,
         })
     }
 

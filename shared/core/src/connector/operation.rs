@@ -41,6 +41,28 @@ pub struct Operation {
     pub record: Option<String>,
 }
 
+impl Operation {
+    /// A request that only asks, whose answer is read by programs of its own.
+    pub(super) fn asking(
+        method: Method,
+        path: &Template,
+        query: &BTreeMap<String, Template>,
+        headers: &BTreeMap<String, Template>,
+        body: Option<&String>,
+    ) -> Self {
+        Self {
+            method,
+            path: path.clone(),
+            query: query.clone(),
+            headers: headers.clone(),
+            body: body.cloned(),
+            id: None,
+            version: None,
+            record: None,
+        }
+    }
+}
+
 /// An HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

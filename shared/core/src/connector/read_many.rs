@@ -40,16 +40,8 @@ fn comma() -> String {
 
 impl ReadMany {
     pub(super) fn operation(&self) -> Operation {
-        Operation {
-            method: self.method,
-            path: self.path.clone(),
-            query: self.query.clone(),
-            headers: self.headers.clone(),
-            body: self.body.clone(),
-            id: None,
-            version: None,
-            record: None,
-        }
+        let Self { method, path, query, headers, body, .. } = self;
+        Operation::asking(*method, path, query, headers, body.as_ref())
     }
 }
 

@@ -15,8 +15,44 @@ use std::collections::BTreeMap;
 pub struct Target {
     /// What keeps an effect from happening twice.
     pub once: Once,
+    /// What must be fetched before something is written, where the application guards itself so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf: Option<Csrf>,
+    /// What is sent to try a connection, when somebody asks for it: something that does no harm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestRecord>,
     /// How each object is written. The name `*` stands for every object that is not listed.
     pub objects: BTreeMap<ObjectName, TargetObject>,
+}
+
+/// A token against forged requests, as SAP Gateway wants one: it is fetched with a GET, together with the cookies of the
+/// session that it is good for, and both go with each request that has an effect. One call fetches it once; where the
+/// application does not take it any more (403, and the header says `Required`), once more. An application that gives none
+/// is sent none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Csrf {
+    /// What is asked for it: what follows the base URL. Something small, such as `/`.
+    pub path: Template,
+    /// The header that asks for it with the value `Fetch`, and carries it from then on.
+    #[serde(default = "csrf_header")]
+    pub header: String,
+}
+
+fn csrf_header() -> String {
+    "X-CSRF-Token".to_owned()
+}
+
+/// A record that is sent to try a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TestRecord {
+    /// What the target calls records of this type.
+    pub object: ObjectName,
+    /// The record in the target's shape.
+    pub payload: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What keeps an effect at the target from happening twice when a request is repeated.

@@ -1,5 +1,8 @@
 //! What a manifest may say, and what a webhook's records come to.
 
+mod authentication;
+mod webhook;
+
 use super::*;
 use crate::ids::SourceId;
 use crate::mapping::Json;
@@ -75,6 +78,12 @@ fn errors_name_the_place_and_come_all_at_once() {
         ),
         ("/objects/Thing/identify/id", json!("$target"), "objects.Thing.identify.id"),
         ("/target/objects", json!({}), "target.objects: a target has at least one object"),
+        (
+            "/target",
+            json!({"once": "none", "test": {"object": "Other", "payload": {}},
+                   "objects": {"Thing": {"create": {"method": "POST", "path": ""}}}}),
+            "target.test.object: the target has no object Other",
+        ),
         (
             &format!("{create}/query"),
             json!({}),

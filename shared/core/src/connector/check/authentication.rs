@@ -1,10 +1,10 @@
-//! The check of how requests and webhooks prove who sends them.
+//! The check of how requests prove who sends them.
 
 use super::Check;
 use crate::connector::{Authentication, Claim, Login, Method, Template};
 use crate::mapping::Program;
 use crate::secret_source::TOKEN_FIELD;
-use crate::signature::{SignatureScheme, SignedPlace, SignedText, is_header_name};
+use crate::signature::{SignedPlace, SignedText, is_header_name};
 
 /// Headers that frame the request: no proof can stand in them.
 const FRAMING: &[&str] =
@@ -140,27 +140,10 @@ impl Check<'_> {
         }
     }
 
-    fn proving_header(&mut self, at: &str, name: &str) {
+    pub(super) fn proving_header(&mut self, at: &str, name: &str) {
         self.header(at, name);
         if FRAMING.contains(&name.to_ascii_lowercase().as_str()) {
             self.problem(at, format!("{name} frames the request; it cannot carry a proof"));
-        }
-    }
-
-    /// Checks how webhooks are verified.
-    pub(super) fn signature(&mut self, scheme: &SignatureScheme) {
-        self.credential("webhook.signature.secret", scheme.secret());
-        for header in scheme.headers() {
-            self.header("webhook.signature", header);
-        }
-        if let SignatureScheme::HmacSha256 { signed, timestamp_header, .. } = scheme {
-            if !signed.covers_body() {
-                let reason = "must contain {body} or {body_sha256}: else anything could be sent with a signature";
-                self.problem("webhook.signature.signed", reason);
-            }
-            if signed.has(SignedPlace::Timestamp) && timestamp_header.is_none() {
-                self.problem("webhook.signature.signed", "{timestamp} needs timestamp_header");
-            }
         }
     }
 

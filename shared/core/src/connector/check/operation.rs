@@ -4,8 +4,8 @@ use super::Check;
 use crate::connector::operation::{ANSWER_VARIABLES, OPERATION_VARIABLES};
 use crate::connector::target::BATCH_VARIABLES;
 use crate::connector::{
-    Batch, CompiledBatch, CompiledOperation, CompiledTargetObject, Method, Once, Operation, OperationKind,
-    TargetObject, Template, Variable,
+    ANY_OBJECT, Batch, CompiledBatch, CompiledOperation, CompiledTargetObject, Csrf, Method, Once, Operation,
+    OperationKind, TargetObject, Template, Variable,
 };
 use crate::ids::ObjectName;
 use std::collections::BTreeMap;
@@ -36,6 +36,16 @@ impl Check<'_> {
         let Some(target) = &self.manifest.target else { return compiled };
         if target.objects.is_empty() {
             self.problem("target.objects", "a target has at least one object");
+        }
+        if let Some(csrf) = &target.csrf {
+            self.csrf(csrf);
+        }
+        if let Some(test) = &target.test {
+            let any = ObjectName::parse(ANY_OBJECT).ok();
+            let known = |name: &ObjectName| *name == test.object || Some(name) == any.as_ref();
+            if !target.objects.keys().any(known) {
+                self.problem("target.test.object", format!("the target has no object {}", test.object));
+            }
         }
         for (name, object) in &target.objects {
             let at = format!("target.objects.{name}");
@@ -76,6 +86,15 @@ impl Check<'_> {
             }
             _ => {}
         }
+    }
+
+    fn csrf(&mut self, csrf: &Csrf) {
+        self.template("target.csrf.path", &csrf.path, &[]);
+        let path = csrf.path.as_str();
+        if !(path.is_empty() || path.starts_with('/')) || path.contains(['?', '#']) {
+            self.problem("target.csrf.path", "a path is empty or begins with `/`, and has neither `?` nor `#`");
+        }
+        self.proving_header("target.csrf.header", &csrf.header);
     }
 
     /// A connector that says how effects happen once, and forgets to send what does it, would repeat them unnoticed.
