@@ -15,7 +15,9 @@ struct Entry {
 
 /// The library as jaq gives it, parsed once.
 static LIBRARY: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let ours = jaq_core::load::parse(super::functions::DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
+    // Later definitions call earlier ones: ours stand before those of the library that they change.
+    let definitions = jaq_core::defs().chain(ours).chain(jaq_std::defs()).chain(jaq_json::defs());
     let entry = |definition: Def<&'static str>| {
         let words = words(&format!("{:?}", definition.body)).map(str::to_owned).collect();
         Entry { definition, words }
