@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Most steps of one run. A step is an operation on one value; the invoice of 1.5 KB takes some thousands.
-pub const MOST_STEPS: u64 = 4_000_000;
+pub const MOST_STEPS: u64 = 2_000_000;
 /// Most bytes that one run may make, whether or not they are still used.
 pub const MOST_BYTES: u64 = 96 * 1024 * 1024;
 /// The longest text that a program may make, in bytes.

@@ -33,7 +33,7 @@ const RENAMED: &[(&str, &str)] =
     &[("matches", "matches_unpaid"), ("split_matches", "split_matches_unpaid"), ("split_", "split_unpaid")];
 
 /// jaq's functions that reach outside, or that write.
-const OUTSIDE: &[&str] =
+pub(super) const OUTSIDE: &[&str] =
     &["halt", "env", "now", "strflocaltime", "localtime", "debug_empty", "stderr_empty"];
 
 /// What a function of ours does: its input, and its arguments.
@@ -135,4 +135,10 @@ fn argument<'v>(function: &'static str, values: &'v [Value], index: usize) -> Re
         Some(text) => Ok(text.trim()),
         None => refuse(function, "an argument must be a string"),
     }
+}
+
+/// The names of our own functions.
+#[cfg(test)]
+pub(super) fn names_of_ours() -> impl Iterator<Item = &'static str> {
+    ours::<Data>().into_iter().map(|(name, ..)| name)
 }

@@ -22,7 +22,17 @@ static LIBRARY: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         let words = words(&format!("{:?}", definition.body)).map(str::to_owned).collect();
         Entry { definition, words }
     };
-    definitions.map(entry).collect()
+    // What calls a function that is not offered is not offered.
+    let mut missing: BTreeSet<String> = super::functions::OUTSIDE.iter().map(|name| (*name).to_owned()).collect();
+    let mut kept = Vec::new();
+    for entry in definitions.map(entry) {
+        if entry.words.iter().any(|word| missing.contains(word)) {
+            missing.insert(entry.definition.name.to_owned());
+        } else {
+            kept.push(entry);
+        }
+    }
+    kept
 });
 
 /// The words of a text, names of functions and formats (`@json`) among them.

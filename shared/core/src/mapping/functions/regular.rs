@@ -19,10 +19,10 @@ pub(super) fn pay(value: Value, arguments: Vec<Value>) -> ValR<Value> {
         return refuse("test", "the pattern is too large");
     }
     budget::steps(size / 4);
-    budget::steps(length.saturating_mul(size) / 16);
+    budget::steps(length.saturating_mul(size) / 4);
     if flags.contains('g') && looks_ahead(pattern) {
         // Each match may have been looked for up to the end of the text.
-        budget::steps(length.saturating_mul(length).saturating_mul(size) / 64);
+        budget::steps(length.saturating_mul(length).saturating_mul(size) / 16);
     }
     Ok(value)
 }

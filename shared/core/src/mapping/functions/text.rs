@@ -4,7 +4,7 @@ use super::{input, null, refuse};
 use crate::mapping::budget;
 use crate::mapping::value::Value;
 use jaq_core::ValR;
-use jaq_json::{Map, Rc, Val};
+use jaq_json::{Rc, Val};
 
 /// `trimmed`: text without white space around it; null if nothing is left.
 pub(super) fn trimmed(value: Value, _: Vec<Value>) -> ValR<Value> {
@@ -14,35 +14,34 @@ pub(super) fn trimmed(value: Value, _: Vec<Value>) -> ValR<Value> {
     }
 }
 
-/// `compact`: without nulls, and without the objects and lists that are empty for it.
+/// `compact`: without nulls, and without the members whose objects are empty for it. An item of a list that becomes
+/// empty stays: what a list counts must not vanish unseen.
 pub(super) fn compact(value: Value, _: Vec<Value>) -> ValR<Value> {
     let depth = value.depth();
-    let val = value.into_val();
-    let empty = match &val {
-        Val::Obj(_) => Val::obj(Map::default()),
-        Val::Arr(_) => Val::Arr(Rc::default()),
-        _ => Val::Null,
-    };
-    Ok(Value::new(without_nulls(val).unwrap_or(empty), depth))
+    Ok(Value::new(compacted(value.into_val()), depth))
 }
 
-fn without_nulls(val: Val) -> Option<Val> {
+fn compacted(val: Val) -> Val {
     budget::steps(1);
     match val {
-        Val::Null => None,
-        Val::Obj(members) if !members.is_empty() => {
+        Val::Obj(members) => {
             budget::bytes(members.len() * 64);
             let members = Rc::try_unwrap(members).unwrap_or_else(|shared| (*shared).clone());
-            let kept: Map = members.into_iter().filter_map(|(key, val)| Some((key, without_nulls(val)?))).collect();
-            (!kept.is_empty()).then(|| Val::obj(kept))
+            let kept = members.into_iter().filter_map(|(key, val)| {
+                let had_members = matches!(&val, Val::Obj(members) if !members.is_empty());
+                let val = compacted(val);
+                let is_emptied = had_members && matches!(&val, Val::Obj(members) if members.is_empty());
+                (!matches!(val, Val::Null) && !is_emptied).then_some((key, val))
+            });
+            Val::obj(kept.collect())
         }
-        Val::Arr(items) if !items.is_empty() => {
+        Val::Arr(items) => {
             budget::bytes(items.len() * 16);
             let items = Rc::try_unwrap(items).unwrap_or_else(|shared| (*shared).clone());
-            let kept: Vec<Val> = items.into_iter().filter_map(without_nulls).collect();
-            (!kept.is_empty()).then(|| Val::Arr(Rc::new(kept)))
+            let kept: Vec<Val> = items.into_iter().filter(|item| !matches!(item, Val::Null)).map(compacted).collect();
+            Val::Arr(Rc::new(kept))
         }
-        other => Some(other),
+        other => other,
     }
 }
 
