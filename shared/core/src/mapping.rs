@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use value::Value;
 
-pub use budget::{DEEPEST_VALUE, LONGEST_TEXT_BYTES, Limit, MOST_BYTES, MOST_STEPS};
+pub use budget::{BYTES_PER_BYTE, DEEPEST_VALUE, LONGEST_TEXT_BYTES, Limit, MOST_BYTES, MOST_STEPS, STEPS_PER_BYTE};
 
 /// The largest mapping source, in bytes.
 pub const LONGEST_SOURCE_BYTES: usize = 64 * 1024;
@@ -111,7 +111,11 @@ impl fmt::Debug for Program {
 
 /// A JSON value in the form that programs run on. Its `Debug` shows only what kind of value it is.
 #[derive(Clone, Debug)]
-pub struct Json(Value);
+pub struct Json {
+    value: Value,
+    /// Bytes of the text that it was read from, or made of.
+    text_bytes: usize,
+}
 
 impl Json {
     /// Reads JSON text.
@@ -120,25 +124,25 @@ impl Json {
     /// [`MappingError::Input`] if the text is not one JSON value, nests too deeply, or has a number of too many digits.
     pub fn parse(name: &str, text: &str) -> Result<Self, MappingError> {
         let val = parsed(text).ok_or_else(|| MappingError::Input { name: name.to_owned() })?;
-        Ok(Self(Value::new(val, INPUT_DEPTH)))
+        Ok(Self { value: Value::new(val, INPUT_DEPTH), text_bytes: text.len() })
     }
 
     /// The JSON `null`.
     #[must_use]
     pub fn null() -> Self {
-        Self(Value::new(Val::Null, 0))
+        Self { value: Value::new(Val::Null, 0), text_bytes: 0 }
     }
 
     /// The value as JSON text; numbers keep the digits they were written with.
     #[must_use]
     pub fn to_text(&self) -> String {
-        self.0.val().to_string()
+        self.value.val().to_string()
     }
 }
 
 impl From<&str> for Json {
     fn from(text: &str) -> Self {
-        Self(Value::new(Val::from(text.to_owned()), 0))
+        Self { value: Value::new(Val::from(text.to_owned()), 0), text_bytes: text.len() }
     }
 }
 
@@ -214,9 +218,9 @@ impl Program {
         if variables.len() != self.variables.len() {
             return Err(MappingError::Run { name: self.name.clone(), reason: "a variable is missing".to_owned() });
         }
-        match budget::within(|| run_once(&self.filter, input, &variables)) {
+        match budget::within(input.text_bytes, || run_once(&self.filter, input, &variables)) {
             Err(limit) => Err(MappingError::Stopped { name: self.name.clone(), limit }),
-            Ok(Ok(value)) => Ok(Json(value)),
+            Ok(Ok(value)) => Ok(Json { value, text_bytes: input.text_bytes }),
             Ok(Err(Ended::Count)) => Err(self.output("exactly one value")),
             Ok(Err(Ended::Error(error))) => {
                 let shown = reason::shown(error, &self.source);
@@ -236,7 +240,7 @@ impl Program {
         let functions = functions::all().chain(std::iter::once(trace::function()));
         let filter = build(&marked.program, &names, library::all(), functions).ok()?;
         trace::Marked::begin();
-        let _ = budget::within(|| run_once(&filter, input, variables).map(drop)).ok()?;
+        let _ = budget::within(input.text_bytes, || run_once(&filter, input, variables).map(drop)).ok()?;
         marked.failed(&self.source)
     }
 
@@ -261,10 +265,10 @@ impl Program {
 
 /// Runs a program for its only output, and pays for writing that down.
 fn run_once(filter: &Filter, input: &Json, variables: &[Json]) -> Result<Value, Ended> {
-    let variables = Vars::new(variables.iter().map(|json| json.0.clone()));
+    let variables = Vars::new(variables.iter().map(|json| json.value.clone()));
     let context = Ctx::<Data>::new(&filter.lut, variables);
     // `label` and `halt` are refused, so an exception is an error.
-    let mut outputs = filter.id.run((context, input.0.clone())).map(|output| {
+    let mut outputs = filter.id.run((context, input.value.clone())).map(|output| {
         output.map_err(|exception| exception.get_err().map_or(Ended::Count, Ended::Error))
     });
     let value = outputs.next().ok_or(Ended::Count)??;

@@ -28,12 +28,12 @@ pub struct Arguments {
 /// Builds, measures, and shows.
 pub async fn run(layout: &Layout, arguments: &Arguments, progress: &Progress) -> Result<()> {
     progress.say("Building the program in release mode…");
-    let program = build(&layout.root).await?;
-    let measured = output(Command::new(program).arg(&layout.root)).await?;
+    let program = build(layout.root()).await?;
+    let measured = output(Command::new(program).arg(layout.root())).await?;
     let measured: Value = serde_json::from_slice(&measured).context("the program printed no JSON")?;
     let Some(rate) = measured["records_per_second"].as_f64() else { bail!("the program printed no rate") };
     progress.say(&format!("FluxNex: {rate:.0} records/s on one core ({} bytes each)", measured["record_bytes"]));
-    let jq = jq_rate(&layout.root).await?;
+    let jq = jq_rate(layout.root()).await?;
     match jq {
         Some(jq) => progress.say(&format!("jq:      {jq:.0} records/s on one core; FluxNex is {:.2} times as fast", rate / jq)),
         None => progress.say("jq:      not installed"),

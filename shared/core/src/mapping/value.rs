@@ -124,7 +124,7 @@ impl Value {
             fn write_str(&mut self, part: &str) -> fmt::Result {
                 budget::bytes(part.len());
                 if self.0.len() + part.len() > budget::LONGEST_TEXT_BYTES {
-                    budget::stop(Limit::Bytes);
+                    budget::stop(Limit::Text);
                 }
                 self.0.push_str(part);
                 Ok(())

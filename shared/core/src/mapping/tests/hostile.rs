@@ -174,7 +174,7 @@ fn outcomes(programs: Vec<String>) -> Vec<(String, Duration, Result<Result<usize
 
 #[test]
 fn a_program_that_would_not_end_is_stopped() {
-    let mut slowest = Duration::ZERO;
+    let (before, mut slowest) = (memory("VmRSS"), Duration::ZERO);
     for (source, took, outcome) in outcomes(endless()) {
         let outcome = outcome.unwrap_or_else(|fault| panic!("{source}: {fault}"));
         eprintln!("{took:?} {source}: {outcome:?}");
@@ -184,7 +184,9 @@ fn a_program_that_would_not_end_is_stopped() {
             "{source}: {outcome:?}"
         );
     }
-    eprintln!("slowest: {slowest:?}; peak: {}", peak());
+    let most = memory("VmHWM").saturating_sub(before);
+    eprintln!("slowest: {slowest:?}; most memory: {most} KiB");
+    assert!(most < 256 * 1024, "{most} KiB");
 }
 
 #[test]
@@ -195,8 +197,9 @@ fn a_program_that_would_take_the_stack_is_refused_or_stopped() {
     }
 }
 
-/// The most memory that this process had, as Linux tells it.
-fn peak() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned()
+/// A figure of this process in KiB, as Linux tells it.
+fn memory(what: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(what)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -13,7 +13,7 @@ fn no_handler_of_the_program_sees_that_it_was_stopped() {
         "isempty(\"x\" * 100000000)",
     ] {
         let stopped = run(source, "[1]");
-        assert!(matches!(stopped, Err(MappingError::Stopped { limit: Limit::Bytes, .. })), "{source}: {stopped:?}");
+        assert!(matches!(stopped, Err(MappingError::Stopped { limit: Limit::Text, .. })), "{source}: {stopped:?}");
     }
 }
 
@@ -24,7 +24,7 @@ fn a_stopped_run_leaves_the_next_one_its_whole_budget() {
     let input = Json::parse("test", "[1,2]").unwrap();
     for _ in 0..3 {
         let error = hostile.run(&input, vec![]).unwrap_err().to_string();
-        assert!(error.starts_with("mapping hostile: made more than"), "{error}");
+        assert!(error.starts_with("mapping hostile: made a text of more than"), "{error}");
         assert_eq!(fine.run(&input, vec![]).unwrap().to_text(), "5");
     }
     assert_eq!(input.to_text(), "[1,2]");
@@ -38,7 +38,7 @@ fn an_invoice_takes_a_small_part_of_the_budget() {
     let program = Program::compile("invoice", &mapping, &["$parents", "$source"]).unwrap();
     let input = Json::parse("invoice", &read("connectors/revenova/samples/invoice.json")).unwrap();
     let variables = [Json::parse("parents", r#"{"customer":"x"}"#).unwrap(), Json::null()];
-    let used = budget::within(|| {
+    let used = budget::within(0, || {
         let before = budget::steps_left();
         let output = super::super::run_once(&program.filter, &input, &variables);
         assert!(output.is_ok());
