@@ -1,6 +1,7 @@
 //! `cargo xtask`: the developer commands.
 
 mod aws;
+mod bench;
 mod build;
 mod certificates;
 mod command;
@@ -92,6 +93,10 @@ enum Command {
     ///
     /// Each with a PostgreSQL of its own. Exit code 0 only if nothing was lost.
     Faults(faults::Arguments),
+    /// Measure how fast the parts are
+    ///
+    /// With release builds; the figures in the documents are of these.
+    Bench(bench::Arguments),
     /// Check the rules of the repository that no compiler checks
     Tidy,
     /// What a started process does first; used by the other commands
@@ -149,6 +154,7 @@ fn commands() -> std::collections::BTreeMap<String, Vec<String>> {
         .collect();
     found.insert("help".to_owned(), Vec::new());
     found.insert("faults".to_owned(), faults::flags());
+    found.insert("bench".to_owned(), bench::flags());
     found
 }
 
@@ -180,7 +186,7 @@ async fn run(command: Command) -> Result<ExitCode> {
     let layout = Layout::discover(Instance::Developer)?;
     let program = match &command {
         Command::Demo(arguments) => arguments.json,
-        Command::Invoke(_) | Command::Faults(_) => true,
+        Command::Invoke(_) | Command::Faults(_) | Command::Bench(_) => true,
         _ => false,
     };
     let progress = Progress::new(if program { Audience::Program } else { Audience::People });
@@ -197,6 +203,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Invoke(arguments) => run_invoke(&layout, &arguments, &progress).await,
         Command::Test => run_test(&progress).await,
         Command::Faults(arguments) => faults::run(&arguments, &progress).await,
+        Command::Bench(arguments) => bench::run(&layout, &arguments, &progress).await,
         Command::Tidy => Ok(exit_code(tidy::print(&tidy::check(&layout)?, &progress))),
         // Handled before there was a runtime.
         Command::Launch(_) => Ok(ExitCode::FAILURE),

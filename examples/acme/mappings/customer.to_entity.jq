@@ -1,18 +1,16 @@
-# Revenova's Account (a Salesforce record) → customer.
+# Revenova's Account (a Salesforce record) → customer. `compact` leaves out what Revenova leaves empty.
 {
   name: .Name,
   number: .AccountNumber,
   email: .Email__c,
   phone: .Phone,
   currency: .CurrencyIsoCode,
-  billing_address: (
-    {
-      street: .BillingStreet,
-      city: .BillingCity,
-      state: .BillingStateCode,
-      postal_code: .BillingPostalCode,
-      country: .BillingCountryCode
-    } | with_entries(select(.value != null))
-  ),
+  billing_address: {
+    street: .BillingStreet,
+    city: .BillingCity,
+    state: .BillingStateCode,
+    postal_code: .BillingPostalCode,
+    country: .BillingCountryCode
+  },
   source_reference: "Revenova \(.Id) @ \(.SystemModstamp)"
-} | with_entries(select(.value != null))
+} | compact

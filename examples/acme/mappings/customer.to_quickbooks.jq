@@ -1,11 +1,11 @@
-# customer → QuickBooks Online's Customer.
+# customer → QuickBooks Online's Customer. An object of which nothing is known is left out by `compact`.
 {
   DisplayName: .name,
   CompanyName: .name,
-  PrimaryEmailAddr: (if .email then { Address: .email } else null end),
-  PrimaryPhone: (if .phone then { FreeFormNumber: .phone } else null end),
+  PrimaryEmailAddr: { Address: .email },
+  PrimaryPhone: { FreeFormNumber: .phone },
   BillAddr: (
-    .billing_address // {}
+    .billing_address
     | {
         Line1: .street,
         City: .city,
@@ -13,9 +13,7 @@
         PostalCode: .postal_code,
         Country: .country
       }
-    | with_entries(select(.value != null))
-    | if . == {} then null else . end
   ),
-  CurrencyRef: (if .currency then { value: .currency } else null end),
+  CurrencyRef: { value: .currency },
   Notes: .source_reference
-} | with_entries(select(.value != null))
+} | compact

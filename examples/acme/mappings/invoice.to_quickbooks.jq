@@ -11,15 +11,12 @@
         DetailType: "SalesItemLineDetail",
         Amount: (.amount | tonumber),
         Description: .description,
-        SalesItemLineDetail: (
-          {
-            ItemRef: { value: "1" },
-            Qty: (if .quantity then .quantity | tonumber else null end),
-            UnitPrice: (if .unit_price then .unit_price | tonumber else null end)
-          } | with_entries(select(.value != null))
-        )
+        SalesItemLineDetail: {
+          ItemRef: { value: "1" },
+          Qty: (if .quantity then .quantity | tonumber else null end),
+          UnitPrice: (if .unit_price then .unit_price | tonumber else null end)
+        }
       }
-    | with_entries(select(.value != null))
   ],
   PrivateNote: .source_reference
-} | with_entries(select(.value != null))
+} | compact

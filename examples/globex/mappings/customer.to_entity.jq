@@ -5,14 +5,12 @@
   email: .Email,
   phone: .Phone,
   currency: .Currency,
-  billing_address: (
-    {
-      street: .Street,
-      city: .City,
-      state: .Region,
-      postal_code: .PostalCode,
-      country: .Country
-    } | with_entries(select(.value != null))
-  ),
+  billing_address: {
+    street: .Street,
+    city: .City,
+    state: .Region,
+    postal_code: .PostalCode,
+    country: .Country
+  },
   source_reference: "ERP \(.ID) @ \(.ModifiedAt)"
-} | with_entries(select(.value != null))
+} | compact

@@ -9,7 +9,7 @@
   phone: .phone,
   currency: .currency,
   address: (
-    .billing_address // {}
+    .billing_address
     | {
         street: .street,
         city: .city,
@@ -17,8 +17,6 @@
         postal_code: .postal_code,
         country: .country
       }
-    | with_entries(select(.value != null))
-    | if . == {} then null else . end
   ),
   source: .source_reference
-} | with_entries(select(.value != null))
+} | compact

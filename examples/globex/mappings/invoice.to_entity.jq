@@ -1,4 +1,4 @@
-# The ERP's Invoice → invoice. Amounts become decimal strings: `tostring` keeps the digits that the ERP wrote.
+# The ERP's Invoice → invoice. Amounts become decimal strings: `decimal` keeps the digits that the ERP wrote.
 {
   number: .ID,
   customer: $parents.customer,
@@ -6,16 +6,15 @@
   due_date: .DueDate,
   status: .Status,
   currency: .Currency,
-  total: (if .TotalAmount != null then .TotalAmount | tostring else null end),
+  total: (.TotalAmount | decimal),
   lines: [
-    (.Lines // [])[]
+    .Lines[]?
     | {
         description: .Description,
-        quantity: (if .Quantity != null then .Quantity | tostring else null end),
-        unit_price: (if .UnitPrice != null then .UnitPrice | tostring else null end),
-        amount: (if .Amount != null then .Amount | tostring else null end)
+        quantity: (.Quantity | decimal),
+        unit_price: (.UnitPrice | decimal),
+        amount: (.Amount | decimal)
       }
-    | with_entries(select(.value != null))
   ],
   source_reference: "ERP \(.ID) @ \(.ModifiedAt)"
-} | with_entries(select(.value != null))
+} | compact

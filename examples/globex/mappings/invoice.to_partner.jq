@@ -11,4 +11,4 @@
   total: .total,
   lines: .lines,
   source: .source_reference
-} | with_entries(select(.value != null))
+} | compact

@@ -3,6 +3,6 @@
   name: .Name,
   number: .AccountNumber,
   currency: .CurrencyIsoCode,
-  extension: (if $parents.parent then { parent: $parents.parent } else null end),
+  extensions: (if $parents.parent then { parent: $parents.parent } else null end),
   source_reference: "Revenova \(.Id)"
 } | with_entries(select(.value != null))

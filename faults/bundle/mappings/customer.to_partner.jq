@@ -1,7 +1,7 @@
 {
   id: $canonical.id,
   name: .name,
-  parent: (if .extension.parent then $references.parent else null end),
+  parent: (if .extensions.parent then $references.parent else null end),
   mapping: "mapping 1",
   source: .source_reference
 } | with_entries(select(.value != null))

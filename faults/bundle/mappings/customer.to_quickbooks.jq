@@ -1,7 +1,7 @@
 {
   DisplayName: .name,
   Active: true,
-  ParentRef: (if .extension.parent then { value: $references.parent } else null end),
+  ParentRef: (if .extensions.parent then { value: $references.parent } else null end),
   PrintOnCheckName: "mapping 1",
   Notes: .source_reference
 } | with_entries(select(.value != null))

@@ -1,14 +1,22 @@
 //! The canonical record types: one JSON Schema each, compiled once per process.
 
+mod rule;
+mod schema;
+#[cfg(test)]
+mod tests;
+
 use crate::ids::EntityName;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const SCHEMAS: &[(&str, &str)] =
-    &[("customer", include_str!("../entities/customer.json")), ("invoice", include_str!("../entities/invoice.json"))];
+pub use schema::{names, schema_text, version};
 
 /// Most violations named in one message: enough to mend a record, short enough to read.
 const MOST_VIOLATIONS: usize = 5;
+/// The largest schema that a tenant may give for its extensions, in bytes of JSON.
+const LARGEST_EXTENSIONS_SCHEMA_BYTES: usize = 64 * 1024;
+/// Where a tenant's own fields stand in each entity.
+const EXTENSIONS: &str = "extensions";
 
 /// Why a record is not a valid entity. Names fields and rules, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,9 +34,54 @@ pub enum EntityError {
     },
 }
 
-/// The names of all entities.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    SCHEMAS.iter().map(|(name, _)| *name)
+/// Why a tenant's schema for its extensions cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtensionsError {
+    /// It is larger than it may be.
+    #[error("the schema is larger than {LARGEST_EXTENSIONS_SCHEMA_BYTES} bytes")]
+    TooLarge,
+    /// It nests deeper than any record may.
+    #[error("the schema nests too deeply")]
+    TooDeep,
+    /// It is not a JSON Schema, or refers to one elsewhere.
+    #[error("not a JSON Schema (2020-12): {0}")]
+    Schema(String),
+}
+
+/// A tenant's schema for the member `extensions` of one entity, compiled once when its bundle is loaded.
+#[derive(Debug)]
+pub struct Extensions {
+    schema: serde_json::Value,
+    validator: jsonschema::Validator,
+}
+
+impl Extensions {
+    /// Compiles a JSON Schema (2020-12) for the object `extensions`. It may refer only to itself, and its patterns
+    /// may not look around or back (so each is matched in linear time).
+    ///
+    /// # Errors
+    /// [`ExtensionsError`] if it is too large, or no such schema.
+    pub fn compile(schema: &serde_json::Value) -> Result<Self, ExtensionsError> {
+        let text = schema.to_string();
+        if text.len() > LARGEST_EXTENSIONS_SCHEMA_BYTES {
+            return Err(ExtensionsError::TooLarge);
+        }
+        crate::content::check_depth(&text).map_err(|_| ExtensionsError::TooDeep)?;
+        if !schema.is_object() {
+            return Err(ExtensionsError::Schema("it must be an object".to_owned()));
+        }
+        jsonschema::meta::validate(schema).map_err(|error| {
+            ExtensionsError::Schema(format!("{}: {}", rule::field(error.instance_path().as_str()), error.masked()))
+        })?;
+        let validator = jsonschema::options()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .offline()
+            .with_pattern_options(jsonschema::PatternOptions::regex().size_limit(1 << 20))
+            .should_validate_formats(true)
+            .build(schema)
+            .map_err(|error| ExtensionsError::Schema(error.masked().to_string()))?;
+        Ok(Self { schema: schema.clone(), validator })
+    }
 }
 
 /// Whether there is an entity of that name.
@@ -37,69 +90,43 @@ pub fn exists(entity: &EntityName) -> bool {
     names().any(|name| name == entity.as_str())
 }
 
-fn validators() -> &'static BTreeMap<&'static str, OnceLock<Option<jsonschema::Validator>>> {
-    static VALIDATORS: OnceLock<BTreeMap<&'static str, OnceLock<Option<jsonschema::Validator>>>> = OnceLock::new();
-    VALIDATORS.get_or_init(|| names().map(|name| (name, OnceLock::new())).collect())
+struct Compiled {
+    schema: serde_json::Value,
+    validator: jsonschema::Validator,
 }
 
-fn compile(name: &str) -> Option<jsonschema::Validator> {
-    let (_, schema) = SCHEMAS.iter().find(|(known, _)| *known == name)?;
-    let schema = serde_json::from_str(schema).ok()?;
-    jsonschema::options().should_validate_formats(true).build(&schema).ok()
+fn compiled(name: &str) -> Option<&'static Compiled> {
+    static COMPILED: OnceLock<BTreeMap<&'static str, OnceLock<Option<Compiled>>>> = OnceLock::new();
+    let all = COMPILED.get_or_init(|| names().map(|name| (name, OnceLock::new())).collect());
+    all.get(name)?.get_or_init(|| compile(name)).as_ref()
 }
 
-/// Checks a record against the schema of its entity.
+fn compile(name: &str) -> Option<Compiled> {
+    let schema = schema::bundled(name)?;
+    let validator = jsonschema::options().should_validate_formats(true).offline().build(&schema).ok()?;
+    Some(Compiled { schema, validator })
+}
+
+/// Checks a record against the schema of its entity, and its `extensions` against the tenant's schema, if there is
+/// one. An entity without `extensions` is checked as if they were `{}`.
 ///
 /// # Errors
 /// [`EntityError`] names the fields and the rules that they break.
-pub fn validate(entity: &EntityName, record: &serde_json::Value) -> Result<(), EntityError> {
-    let validator = validators()
-        .get(entity.as_str())
-        .and_then(|cell| cell.get_or_init(|| compile(entity.as_str())).as_ref())
-        .ok_or_else(|| EntityError::Unknown(entity.clone()))?;
-    let violations: Vec<String> = validator
-        .iter_errors(record)
-        .take(MOST_VIOLATIONS)
-        .map(|error| {
-            let field = error.instance_path().to_string();
-            let field = if field.is_empty() { "/".to_owned() } else { field };
-            format!("{field}: {}", error.masked())
-        })
-        .collect();
+pub fn validate(
+    entity: &EntityName,
+    record: &serde_json::Value,
+    extensions: Option<&Extensions>,
+) -> Result<(), EntityError> {
+    let compiled = compiled(entity.as_str()).ok_or_else(|| EntityError::Unknown(entity.clone()))?;
+    let violations = compiled.validator.iter_errors(record).map(|error| rule::violation(&compiled.schema, "", &error));
+    let mut violations: Vec<String> = violations.take(MOST_VIOLATIONS).collect();
+    if let Some(extensions) = extensions {
+        let none = serde_json::Value::Object(serde_json::Map::new());
+        let own = record.get(EXTENSIONS).unwrap_or(&none);
+        let prefix = format!("/{EXTENSIONS}");
+        let more = extensions.validator.iter_errors(own);
+        let more = more.map(|error| rule::violation(&extensions.schema, &prefix, &error));
+        violations.extend(more.take(MOST_VIOLATIONS.saturating_sub(violations.len())));
+    }
     if violations.is_empty() { Ok(()) } else { Err(EntityError::Invalid { entity: entity.clone(), violations }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn invoice() -> serde_json::Value {
-        json!({
-            "number": "INV-1", "customer": "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "date": "2026-11-01",
-            "currency": "USD", "lines": [{"amount": "12.50", "quantity": "1.0"}],
-        })
-    }
-
-    #[test]
-    fn every_schema_compiles() {
-        for name in names() {
-            assert!(compile(name).is_some(), "{name}");
-        }
-    }
-
-    #[test]
-    fn violations_name_field_and_rule_but_not_the_value() {
-        let entity = EntityName::parse("invoice").unwrap();
-        assert_eq!(validate(&entity, &invoice()), Ok(()));
-        let mut bad = invoice();
-        bad["date"] = json!("top-secret-date");
-        bad["lines"][0]["amount"] = json!(12.5);
-        let message = validate(&entity, &bad).unwrap_err().to_string();
-        assert!(message.contains("/date") && message.contains("/lines/0/amount"), "{message}");
-        assert!(!message.contains("top-secret"), "{message}");
-        bad = invoice();
-        bad.as_object_mut().unwrap().remove("lines");
-        assert!(validate(&entity, &bad).unwrap_err().to_string().contains("lines"));
-    }
 }

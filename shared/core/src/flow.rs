@@ -298,7 +298,7 @@ impl Flow {
         let data = self.to_entity.get()?.run(record, vec![parents, source])?.to_text();
         let value = serde_json::from_str(&data)
             .map_err(|_| MappingError::Output { name: self.to_entity.name.clone(), expected: "JSON" })?;
-        entity::validate(&self.definition.entity, &value)?;
+        entity::validate(&self.definition.entity, &value, None)?;
         let content = ContentHash::of_json(&data)
             .map_err(|_| MappingError::Output { name: self.to_entity.name.clone(), expected: "JSON" })?;
         Ok(CanonicalRecord { data, content })

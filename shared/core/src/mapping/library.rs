@@ -15,12 +15,24 @@ struct Entry {
 
 /// The library as jaq gives it, parsed once.
 static LIBRARY: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let ours = jaq_core::load::parse(super::functions::DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
+    // Later definitions call earlier ones: ours stand before those of the library that they change.
+    let definitions = jaq_core::defs().chain(ours).chain(jaq_std::defs()).chain(jaq_json::defs());
     let entry = |definition: Def<&'static str>| {
         let words = words(&format!("{:?}", definition.body)).map(str::to_owned).collect();
         Entry { definition, words }
     };
-    definitions.map(entry).collect()
+    // What calls a function that is not offered is not offered.
+    let mut missing: BTreeSet<String> = super::functions::OUTSIDE.iter().map(|name| (*name).to_owned()).collect();
+    let mut kept = Vec::new();
+    for entry in definitions.map(entry) {
+        if entry.words.iter().any(|word| missing.contains(word)) {
+            missing.insert(entry.definition.name.to_owned());
+        } else {
+            kept.push(entry);
+        }
+    }
+    kept
 });
 
 /// The words of a text, names of functions and formats (`@json`) among them.

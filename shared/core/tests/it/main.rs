@@ -6,4 +6,5 @@
     reason = "a test ends at what it did not expect"
 )]
 
+mod entities;
 mod example_flows;
