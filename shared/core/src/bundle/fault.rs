@@ -46,7 +46,11 @@ impl BundleError {
             Some((_, reason)) => reason.to_owned(),
             None => reason,
         };
-        Self { position: position(error, source), ..Self::new(at, reason) }
+        let (position, reason) = match told(&reason) {
+            Some((position, rest)) => (Some(position), rest.to_owned()),
+            None => (reason.split('`').nth(1).and_then(|word| found(source, word)), reason),
+        };
+        Self { position, ..Self::new(at, reason) }
     }
 
     fn text(&self) -> String {
@@ -72,15 +76,13 @@ impl fmt::Display for BundleErrors {
 
 impl std::error::Error for BundleErrors {}
 
-fn position(error: &MappingError, source: &str) -> Option<(u64, u64)> {
-    match error {
-        MappingError::Refused { word, .. } => found(source, word),
-        MappingError::Syntax { reason, .. } => {
-            let line = reason.strip_prefix("line ")?.split(':').next()?.parse().ok()?;
-            Some((line, 1))
-        }
-        _ => None,
-    }
+/// The position that a mapping's error begins with (`line 2, column 5: …`), and what it says of it.
+fn told(reason: &str) -> Option<((u64, u64), &str)> {
+    let (place, rest) = reason.strip_prefix("line ")?.split_once(": ")?;
+    let mut numbers = place.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    let line = numbers.next()?.parse().ok()?;
+    let column = numbers.next().map_or(Some(1), |column| column.parse().ok())?;
+    Some(((line, column), rest))
 }
 
 fn found(source: &str, word: &str) -> Option<(u64, u64)> {

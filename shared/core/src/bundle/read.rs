@@ -134,7 +134,8 @@ impl Reader<'_> {
                 if self.open.contains(&at) {
                     return self.stand_in(&steps, at);
                 }
-                self.errors.push(BundleError::new(at, reason).hint(hint));
+                let moment = at.ends_with(".since").then(|| "write a moment, such as 2026-11-20T12:00:00Z".to_owned());
+                self.errors.push(BundleError::new(at, reason).hint(hint.or(moment)));
                 match walk(&mut self.document, &steps) {
                     // As it would be in quotes, so that it is not missing for what follows.
                     Some(value) if quoted && (value.is_number() || value.is_boolean()) => {
