@@ -17,6 +17,8 @@ mod signing;
 mod switch;
 mod test;
 
+pub use bundle::Read;
+
 use crate::Ended;
 use crate::api::{self, Api};
 use crate::terminal::Terminal;

@@ -1,11 +1,13 @@
-//! `fluxnex`: connections for operators, connectors for their authors.
+//! `fluxnex`: bundles for integration engineers, connections for operators, connectors for their authors.
 
 mod api;
+mod bundle;
 mod connection;
 mod connector;
 mod terminal;
 
-use clap::{Parser, Subcommand};
+use bundle::{apply, history, init, map, test, validate};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 use terminal::Terminal;
 
@@ -14,7 +16,7 @@ const NEGATIVE: u8 = 1;
 /// Nothing was done: arguments, files or the API cannot be used.
 const UNUSABLE: u8 = 2;
 
-/// Connections for operators, connectors for their authors.
+/// Bundles for integration engineers, connections for operators, connectors for their authors.
 #[derive(Debug, Parser)]
 #[command(name = "fluxnex", version, subcommand_required = true, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Arguments {
@@ -31,6 +33,37 @@ Exit codes: 0 done; 1 done, and the answer is no (a test that failed, a check th
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make the folder of a new bundle, which passes its own check
+    #[command(after_help = init::EXAMPLES)]
+    Init(Box<init::Arguments>),
+    /// Check a bundle without any network: every fault with its file, line and hint
+    #[command(after_help = validate::EXAMPLES)]
+    Validate(validate::Arguments),
+    /// Run a bundle's golden cases
+    #[command(after_help = test::EXAMPLES)]
+    Test(test::Arguments),
+    /// Run one record through a flow, or an expression, step by step
+    #[command(after_help = map::EXAMPLES)]
+    Map(Box<map::Arguments>),
+    /// Show what an apply would change
+    #[command(after_help = apply::PLAN_EXAMPLES)]
+    Plan(apply::PlanArguments),
+    /// Apply a bundle: as a whole, as a new version
+    #[command(after_help = apply::APPLY_EXAMPLES)]
+    Apply(apply::ApplyArguments),
+    /// List the versions of a tenant's bundle
+    #[command(after_help = history::EXAMPLES)]
+    History(history::HistoryArguments),
+    /// Go back to an older version of a tenant's bundle
+    #[command(after_help = history::EXAMPLES)]
+    Rollback(history::RollbackArguments),
+    /// Print the JSON Schema of bundles, for editors
+    Schema,
+    /// Print the completion script of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Add, test, change and remove a tenant's connections
     Connection(Box<connection::Arguments>),
     /// Make, check and try connectors: folders that say how to talk to a kind of application
@@ -56,6 +89,16 @@ fn main() -> ExitCode {
     };
     let ended = runtime.block_on(async {
         match arguments.command {
+            Command::Init(arguments) => init::run(*arguments, &terminal),
+            Command::Validate(arguments) => validate::run(&arguments, &terminal),
+            Command::Test(arguments) => test::run(&arguments, &terminal),
+            Command::Map(arguments) => map::run(&arguments, &terminal),
+            Command::Plan(arguments) => apply::plan(&arguments, &terminal).await,
+            Command::Apply(arguments) => apply::apply(&arguments, &terminal).await,
+            Command::History(arguments) => history::history(&arguments, &terminal).await,
+            Command::Rollback(arguments) => history::rollback(&arguments, &terminal).await,
+            Command::Schema => schema(&terminal),
+            Command::Completions { shell } => completions(shell, &terminal),
             Command::Connection(arguments) => connection::run(*arguments, &terminal).await,
             Command::Connector(command) => connector::run(command, &terminal).await,
         }
@@ -65,6 +108,21 @@ fn main() -> ExitCode {
         Ok(Ended::Negative) => ExitCode::from(NEGATIVE),
         Err(error) => report(&terminal, &error),
     }
+}
+
+fn schema(terminal: &Terminal) -> anyhow::Result<Ended> {
+    terminal.say(fluxnex_authoring::schema::bundle_text().trim_end());
+    terminal.answer(&fluxnex_authoring::schema::bundle())?;
+    Ok(Ended::Done)
+}
+
+fn completions(shell: clap_complete::Shell, terminal: &Terminal) -> anyhow::Result<Ended> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "fluxnex", &mut script);
+    let script = String::from_utf8(script)?;
+    terminal.say(script.trim_end());
+    terminal.answer(&serde_json::json!({ "shell": shell.to_string(), "script": script }))?;
+    Ok(Ended::Done)
 }
 
 fn report(terminal: &Terminal, error: &anyhow::Error) -> ExitCode {

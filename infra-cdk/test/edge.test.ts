@@ -12,6 +12,8 @@ const ROUTES: Readonly<Record<string, readonly [target: string, authorization: s
   'GET /v1/connectors/{connector}': ['api', 'AWS_IAM'],
   'GET /v1/tenants/{tenant}/bundle': ['api', 'AWS_IAM'],
   'PUT /v1/tenants/{tenant}/bundle': ['api', 'AWS_IAM'],
+  'GET /v1/tenants/{tenant}/bundle/versions': ['api', 'AWS_IAM'],
+  'GET /v1/tenants/{tenant}/bundle/versions/{version}': ['api', 'AWS_IAM'],
   'GET /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],
   'PUT /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],
   'PATCH /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],

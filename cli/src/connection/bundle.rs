@@ -20,6 +20,20 @@ pub struct Read {
     tag: Option<String>,
 }
 
+impl Read {
+    /// Whether it runs, and is not only what stands for nothing.
+    pub fn runs(&self) -> bool {
+        self.tag.is_some()
+    }
+
+    fn condition(&self) -> (&str, &str) {
+        match &self.tag {
+            Some(tag) => ("if-match", tag.as_str()),
+            None => ("if-none-match", "*"),
+        }
+    }
+}
+
 impl Tenant {
     fn bundle_path(&self) -> String {
         format!("/v1/tenants/{}/bundle", self.id)
@@ -40,6 +54,7 @@ impl Tenant {
                     title: String::new(),
                     connections: BTreeMap::new(),
                     flows: BTreeMap::new(),
+                    entities: BTreeMap::new(),
                     notifications: Vec::new(),
                 };
                 Ok(Read { bundle, tag: None })
@@ -55,18 +70,24 @@ impl Tenant {
         bundle.connections.remove(id).with_context(|| format!("{} has no connection {id}; {known}", self.id))
     }
 
+    /// Applies a bundle in place of the one that was read, if that one still runs. `restores` is the older version
+    /// that it is.
+    pub async fn apply(&self, bundle: &Bundle, over: &Read, restores: Option<i64>) -> Result<i64> {
+        let body = serde_json::to_value(bundle)?;
+        let query = restores.map(|version| format!("?restores={version}")).unwrap_or_default();
+        let path = format!("{}{query}", self.bundle_path());
+        let answer = self.api.call_if(Method::PUT, &path, Some(&body), Some(over.condition())).await?;
+        Ok(answer.body.get("version").and_then(Value::as_i64).unwrap_or_default())
+    }
+
     /// Changes the running bundle; `change` may be called again, on what somebody else applied meanwhile.
     pub async fn edit(&self, mut change: impl FnMut(&mut Bundle) -> Result<()>) -> Result<i64> {
         for _ in 0..MOST_ROUNDS {
-            let Read { mut bundle, tag } = self.read().await?;
+            let running = self.read().await?;
+            let mut bundle = running.bundle.clone();
             change(&mut bundle)?;
-            let condition = match &tag {
-                Some(tag) => ("if-match", tag.as_str()),
-                None => ("if-none-match", "*"),
-            };
-            let body = serde_json::to_value(&bundle)?;
-            match self.api.call_if(Method::PUT, &self.bundle_path(), Some(&body), Some(condition)).await {
-                Ok(answer) => return Ok(answer.body.get("version").and_then(Value::as_i64).unwrap_or_default()),
+            match self.apply(&bundle, &running, None).await {
+                Ok(version) => return Ok(version),
                 Err(error) if error.downcast_ref::<Refused>().is_some_and(|it| it.kind == ANOTHER_VERSION) => {}
                 Err(error) => return Err(error),
             }

@@ -1,12 +1,12 @@
-//! Applying a bundle: checked as a whole, stored as a new version, published to `ingest` and `poll`.
+//! Applying a bundle: looked at as a whole, stored as a new version, published to `ingest` and `poll`.
 //!
 //! Each step may be repeated: a call that was cut short is simply made again.
 
 use crate::request::actor;
+use crate::review::{invalid, reviewed};
 use crate::{Api, request, unavailable};
 use fluxnex_cloud::control::Facet;
-use fluxnex_connect::catalog;
-use fluxnex_core::bundle::{Bundle, Configuration, Connection, LARGEST_BUNDLE_BYTES};
+use fluxnex_core::bundle::Bundle;
 use fluxnex_core::connector::Manifest;
 use fluxnex_core::ids::{ConnectionId, TenantId};
 use fluxnex_core::poll::PollSettings;
@@ -39,18 +39,29 @@ impl Api {
         let tenant = request.path_parameters.get("tenant").cloned().unwrap_or_default();
         let tenant = TenantId::parse(tenant).map_err(|error| invalid(vec![error.to_string()]))?;
         let expected = expected(&request)?;
-        let bundle = read(request)?;
-        if bundle.tenant != tenant {
-            return Err(invalid(vec![format!("tenant: the bundle is of {}, the path names {tenant}", bundle.tenant)]));
+        let restores = restores(&request)?;
+        let (bundle, manifests) = reviewed(request, &tenant, &self.secret_folder(&tenant))?;
+        if let Some(version) = restores {
+            self.is_that_version(&bundle, version).await?;
         }
-        let manifests = manifests(&bundle)?;
-        check(&bundle, &manifests)?;
-        own_secrets(&bundle, &self.secret_folder(&tenant))?;
         let applied = self.store(expected, &bundle, &manifests, &actor).await?;
+        if let (Some(restores), true) = (restores, applied.changed) {
+            let detail = json!({ "version": applied.version, "restores": restores });
+            self.note(&tenant, &actor, "bundle.rollback", detail).await?;
+        }
         self.publish(&bundle, &manifests, applied.version).await?;
         self.schedule(&tenant).await?;
         let body = json!({ "tenant": tenant, "version": applied.version, "changed": applied.changed });
         Ok(problem::json(200, &body))
+    }
+
+    /// What is said to be an older version is that one.
+    async fn is_that_version(&self, bundle: &Bundle, version: i64) -> Result<(), Problem> {
+        let (_, stored) = self.version(&bundle.tenant, version).await?;
+        if stored == *bundle {
+            return Ok(());
+        }
+        Err(invalid(vec![format!("restores: the bundle is not that of version {version}")]))
     }
 
     async fn store(
@@ -122,74 +133,12 @@ impl Api {
     }
 }
 
-fn read(request: ApiGatewayV2httpRequest) -> Result<Bundle, Problem> {
-    let body = request.body.unwrap_or_default();
-    if request.is_base64_encoded {
-        return Err(Problem::of_status(415).detail("send the bundle as application/json"));
+/// The version that an apply goes back to (`?restores=3`): noted in the audit log.
+fn restores(request: &ApiGatewayV2httpRequest) -> Result<Option<i64>, Problem> {
+    match request.query_string_parameters.first("restores") {
+        None => Ok(None),
+        Some(text) => crate::versions::number(text).map(Some),
     }
-    if body.len() > LARGEST_BUNDLE_BYTES {
-        return Err(Problem::of_status(413).detail(format!("a bundle has at most {LARGEST_BUNDLE_BYTES} bytes")));
-    }
-    let mut document = serde_json::Deserializer::from_str(&body);
-    // The error says where: the fields that lead there.
-    let bundle = serde_path_to_error::deserialize(&mut document).map_err(|error| {
-        let at = error.path().to_string();
-        let reason = error.into_inner();
-        invalid(vec![if at == "." { reason.to_string() } else { format!("{at}: {reason}") }])
-    })?;
-    document.end().map_err(|error| invalid(vec![error.to_string()]))?;
-    Ok(bundle)
-}
-
-/// The manifests of the bundle's connections, as they are built in now.
-fn manifests(bundle: &Bundle) -> Result<BTreeMap<ConnectionId, Manifest>, Problem> {
-    bundle
-        .connections
-        .iter()
-        .map(|(id, definition)| match catalog::manifest(definition.connector.as_str()) {
-            Ok(manifest) => Ok((id.clone(), manifest)),
-            Err(error) => {
-                let known: Vec<&str> = catalog::names().collect();
-                Err(invalid(vec![format!("connections.{id}.connector: {error}; known are {}", known.join(", "))]))
-            }
-        })
-        .collect()
-}
-
-fn check(bundle: &Bundle, manifests: &BTreeMap<ConnectionId, Manifest>) -> Result<(), Problem> {
-    let connections = bundle
-        .connections
-        .iter()
-        .filter_map(|(id, definition)| {
-            Some(Connection::new(id.clone(), definition.clone(), manifests.get(id)?.clone()))
-        })
-        .collect();
-    let notifications = bundle.notifications.clone();
-    Configuration::assemble(bundle.tenant.clone(), 0, connections, bundle.flows.clone(), notifications)
-        .and_then(|configuration| configuration.check())
-        .map_err(|error| invalid(vec![error.to_string()]))
-}
-
-/// A tenant may name its own secrets only: whoever applies a bundle could use another tenant's
-/// credentials otherwise.
-fn own_secrets(bundle: &Bundle, own: &str) -> Result<(), Problem> {
-    let errors: Vec<String> = bundle
-        .connections
-        .iter()
-        .filter(|(_, definition)| definition.secret.as_ref().is_some_and(|secret| !is_below(secret, own)))
-        .map(|(id, _)| format!("connections.{id}.secret: its name must begin with {own}"))
-        .collect();
-    if errors.is_empty() { Ok(()) } else { Err(invalid(errors)) }
-}
-
-fn is_below(secret: &str, folder: &str) -> bool {
-    secret.strip_prefix(folder).is_some_and(|name| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-    })
-}
-
-fn invalid(errors: Vec<String>) -> Problem {
-    Problem::new(422, "invalid-bundle", "The bundle cannot be applied").errors(errors)
 }
 
 /// The version that must run for the bundle to be applied (RFC 9110, section 13.1): `If-Match: "3"`, or

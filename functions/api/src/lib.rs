@@ -7,9 +7,11 @@ mod authorise;
 mod bundle;
 mod connections;
 mod request;
+mod review;
 mod schedules;
 mod secret;
 mod test;
+mod versions;
 
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::control::Control;
@@ -60,6 +62,8 @@ impl Api {
             "GET /v1/connectors/{connector}" => Self::connector(&request),
             "GET /v1/tenants/{tenant}/bundle" => self.show(&request).await,
             "PUT /v1/tenants/{tenant}/bundle" => self.apply(request).await,
+            "GET /v1/tenants/{tenant}/bundle/versions" => self.versions(&request).await,
+            "GET /v1/tenants/{tenant}/bundle/versions/{version}" => self.show_version(&request).await,
             "GET /v1/tenants/{tenant}/connections/{connection}/secret" => self.show_secret(&request).await,
             "PUT /v1/tenants/{tenant}/connections/{connection}/secret" => self.store_secret(request).await,
             "PATCH /v1/tenants/{tenant}/connections/{connection}/secret" => self.change_secret(request).await,

@@ -11,6 +11,8 @@ const MANAGEMENT = [
   'GET /v1/connectors/{connector}',
   'GET /v1/tenants/{tenant}/bundle',
   'PUT /v1/tenants/{tenant}/bundle',
+  'GET /v1/tenants/{tenant}/bundle/versions',
+  'GET /v1/tenants/{tenant}/bundle/versions/{version}',
   'GET /v1/tenants/{tenant}/connections/{connection}/secret',
   'PUT /v1/tenants/{tenant}/connections/{connection}/secret',
   'PATCH /v1/tenants/{tenant}/connections/{connection}/secret',

@@ -1,4 +1,4 @@
-//! One fault in a connector's folder, and how it is shown: as the Rust compiler shows its own.
+//! One fault in a connector's or a bundle's folder, and how it is shown: as the Rust compiler shows its own.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
@@ -8,7 +8,10 @@ use std::path::PathBuf;
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The file, below the connector's folder.
+    /// How much it matters.
+    #[serde(skip_serializing_if = "Severity::is_fault")]
+    pub severity: Severity,
+    /// The file, below the folder.
     pub file: PathBuf,
     /// Where in the file, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,6 +21,27 @@ pub struct Finding {
     /// What would be right, where that can be said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Whether its line may hold a secret and is not to be shown.
+    #[serde(skip)]
+    pub conceal: bool,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It is wrong.
+    #[default]
+    Fault,
+    /// It is probably not meant so.
+    Warning,
+}
+
+impl Severity {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_fault(&self) -> bool {
+        *self == Self::Fault
+    }
 }
 
 /// A place in a text.
@@ -36,7 +60,20 @@ impl Finding {
     /// A fault of a file as a whole.
     #[must_use]
     pub fn of(file: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self { file: file.into(), place: None, message: message.into(), hint: None }
+        let (severity, file, message) = (Severity::Fault, file.into(), message.into());
+        Self { severity, file, place: None, message, hint: None, conceal: false }
+    }
+
+    /// The same, that is no fault.
+    #[must_use]
+    pub fn warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
+    /// Whether it is wrong, and not only odd.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        self.severity == Severity::Fault
     }
 
     /// The same fault at a place.
@@ -56,8 +93,13 @@ impl Finding {
     pub fn render(&self, text: Option<&str>, coloured: bool) -> String {
         let path = self.file.display().to_string();
         let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
-        let mut group = Group::with_title(Level::ERROR.primary_title(self.message.as_str()));
+        let level = if self.is_fault() { Level::ERROR } else { Level::WARNING };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         group = match (text, &self.place) {
+            (_, Some(place)) if self.conceal => {
+                let line = usize::try_from(place.line).unwrap_or_default();
+                group.element(annotate_snippets::Origin::path(path).line(line))
+            }
             (Some(text), Some(place)) => {
                 let mark = AnnotationKind::Primary.span(within(text, &place.bytes));
                 group.element(Snippet::source(text).path(path).annotation(mark))
@@ -94,7 +136,8 @@ impl std::fmt::Display for Finding {
         if let Some(place) = &self.place {
             write!(formatter, ":{}:{}", place.line, place.column)?;
         }
-        write!(formatter, ": {}", self.message)?;
+        let kind = if self.is_fault() { "" } else { "warning: " };
+        write!(formatter, ": {kind}{}", self.message)?;
         if let Some(hint) = &self.hint {
             write!(formatter, "; {hint}")?;
         }

@@ -2,6 +2,7 @@
 
 use crate::finding::Finding;
 use crate::places::{Places, place};
+use fluxnex_core::bundle::meant;
 use fluxnex_core::connector::{CompiledManifest, Manifest};
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
@@ -72,19 +73,6 @@ fn advice(error: &Error) -> Option<String> {
         Error::SerdeMissingField { field, .. } => Some(format!("add `{field}:` here")),
         Error::UnknownAnchor { .. } => Some("an anchor (`&name`) must stand before its alias (`*name`)".to_owned()),
         _ => None,
-    }
-}
-
-/// Names that are less alike than this are different words.
-const ALIKE: f64 = 0.7;
-
-fn meant(given: &str, expected: &[&str]) -> String {
-    let likeness = |name: &&&str| strsim::jaro_winkler(given, name);
-    let nearest = expected.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    match nearest.filter(|name| likeness(name) >= ALIKE) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None if expected.is_empty() => "nothing can stand here".to_owned(),
-        None => format!("there are: {}", expected.join(", ")),
     }
 }
 

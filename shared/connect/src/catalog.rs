@@ -1,5 +1,6 @@
 //! The connectors that are built in: every folder under `connectors/`.
 
+use fluxnex_core::bundle::Connectors;
 use fluxnex_core::connector::{CompiledManifest, Manifest, ManifestError};
 
 include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
@@ -22,6 +23,20 @@ pub enum CatalogError {
     /// The manifest contradicts itself, or a program does not compile.
     #[error("{0}")]
     Invalid(#[from] ManifestError),
+}
+
+/// The built-in connectors, for the review of a bundle.
+#[derive(Debug, Clone, Copy)]
+pub struct BuiltIn;
+
+impl Connectors for BuiltIn {
+    fn names(&self) -> Vec<&str> {
+        names().collect()
+    }
+
+    fn manifest(&self, name: &str) -> Result<Manifest, String> {
+        manifest(name).map_err(|error| error.to_string())
+    }
 }
 
 /// The names of the built-in connectors, sorted.

@@ -2,20 +2,25 @@
 //! [`Configuration`] that comes of it once everything in it was checked.
 
 mod check;
+mod fault;
 mod files;
+mod read;
 mod schedule;
 
-pub use check::BundleError;
-pub use files::{FilesError, inline};
+pub use check::{Connectors, Review, review};
+pub use fault::{BundleError, BundleErrors, meant, nearest};
+pub use files::{Inlined, ReadFile, inline, inline_all, without_value};
+pub use read::{Broken, Read, read};
 pub use schedule::{Schedule, ScheduleError};
 
 use crate::connector::{CompiledManifest, Manifest};
 use crate::flow::{Flow, FlowDefinition, OrderingKey};
-use crate::ids::{ConnectionId, ConnectorName, FlowId, ObjectName, SourceId, TenantId};
+use crate::ids::{ConnectionId, ConnectorName, EntityName, FlowId, ObjectName, SourceId, TenantId};
 use crate::mapping::Json;
 use crate::message::NotificationKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -24,6 +29,7 @@ pub const LARGEST_BUNDLE_BYTES: usize = 1024 * 1024;
 
 /// Everything that a tenant configures, with files already put in their places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
     /// Whose bundle it is.
@@ -36,13 +42,26 @@ pub struct Bundle {
     /// The tenant's flows.
     #[serde(default)]
     pub flows: BTreeMap<FlowId, FlowDefinition>,
+    /// The tenant's own fields of entities.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub entities: BTreeMap<EntityName, EntityDefinition>,
     /// Who is told what.
     #[serde(default)]
     pub notifications: Vec<NotificationRule>,
 }
 
+/// What a tenant adds to an entity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct EntityDefinition {
+    /// A JSON Schema (2020-12) of the tenant's own fields of the entity.
+    pub extensions: Value,
+}
+
 /// A configured instance of a connector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionDefinition {
     /// The connector.
@@ -70,6 +89,7 @@ pub struct ConnectionDefinition {
 
 /// When an object of a source is polled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PollDefinition {
     /// A schedule of EventBridge: `rate(5 minutes)`, or `cron(0/15 6-20 ? * MON-FRI *)`.
@@ -77,13 +97,15 @@ pub struct PollDefinition {
     /// The time zone of a cron schedule, such as `Europe/Berlin`. Absent: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// Records that changed before this moment are of no concern. Absent: all are read.
+    /// Records that changed before this moment (RFC 3339) are of no concern. Absent: all are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub since: Option<Timestamp>,
 }
 
 /// Who is told what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NotificationRule {
     /// The connection that is sent the notification.
@@ -151,6 +173,8 @@ pub struct Configuration {
     pub flows: BTreeMap<FlowId, Flow>,
     /// Who is told what.
     pub notifications: Vec<NotificationRule>,
+    /// The tenant's own fields of entities.
+    pub entities: BTreeMap<EntityName, EntityDefinition>,
 }
 
 impl Configuration {
@@ -184,36 +208,30 @@ impl Configuration {
         paused.map(|connection| connection.id.as_str()).collect()
     }
 
-    /// Assembles a configuration from its stored parts.
+    /// Assembles a configuration from its stored parts, without looking at its mappings.
     ///
     /// # Errors
-    /// [`BundleError`] if they do not fit together.
+    /// [`BundleErrors`] with everything that does not fit together.
     pub fn assemble(
         tenant: TenantId,
         version: i64,
         connections: Vec<Connection>,
         flows: BTreeMap<FlowId, FlowDefinition>,
         notifications: Vec<NotificationRule>,
-    ) -> Result<Self, BundleError> {
+    ) -> Result<Self, BundleErrors> {
         let connections: BTreeMap<_, _> =
             connections.into_iter().map(|connection| (connection.id.clone(), connection)).collect();
-        let flows = check::flows(&connections, flows)?;
-        check::notifications(&connections, &notifications)?;
-        Ok(Self { tenant, version, connections, flows, notifications })
+        let scope = check::Scope { connections: &connections, broken: &Broken::default() };
+        let (flows, mut errors) = check::flows(&scope, flows);
+        check::notifications(&scope, &notifications, &mut errors);
+        check::all(errors)?;
+        Ok(Self { tenant, version, connections, flows, notifications, entities: BTreeMap::new() })
     }
 
-    /// Compiles every mapping and manifest, as it is done before a configuration may run.
-    ///
-    /// # Errors
-    /// [`BundleError`] with the first that does not compile.
-    pub fn check(&self) -> Result<(), BundleError> {
-        for connection in self.connections.values() {
-            check::connection(connection)?;
-        }
-        for flow in self.flows.values() {
-            flow.check().map_err(|error| BundleError::new(format!("flows.{}", flow.id), error))?;
-        }
-        Ok(())
+    /// The same with the tenant's own fields of entities.
+    #[must_use]
+    pub fn with_entities(self, entities: BTreeMap<EntityName, EntityDefinition>) -> Self {
+        Self { entities, ..self }
     }
 }
 

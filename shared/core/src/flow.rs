@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 
 /// A flow as it is written down: every mapping is a jq program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FlowDefinition {
     /// Where its records come from.
@@ -38,6 +39,7 @@ pub struct FlowDefinition {
 /// What becomes of a record at its targets when the source deletes it. A record that a source merged into another
 /// one is deleted there; what it was merged into is a change of that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnDelete {
     /// Nothing: the targets keep it.
@@ -57,6 +59,7 @@ impl OnDelete {
 
 /// One record type of one connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// The connection.
@@ -67,6 +70,7 @@ pub struct Endpoint {
 
 /// A parent that a record refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// The name by which mappings speak of it: `$parents.<name>`, `$references.<name>`.
@@ -83,6 +87,7 @@ pub struct Requirement {
 
 /// A target of a flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TargetDefinition {
     /// The connection that receives the record.
@@ -104,6 +109,7 @@ pub struct TargetDefinition {
 
 /// What must stay in order at a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OrderingKey {
     /// The versions of one canonical record.
@@ -242,17 +248,24 @@ impl Flow {
     /// # Errors
     /// The first mapping that does not compile.
     pub fn check(&self) -> Result<(), MappingError> {
-        self.to_entity.get()?;
-        for (_, _, by) in &self.requirements {
-            by.get()?;
+        self.faults().into_iter().next().map_or(Ok(()), |(_, _, error)| Err(error))
+    }
+
+    /// Every mapping that does not compile: the fields that lead to it, with the entries of lists counted from 1,
+    /// its source, and why.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(String, String, MappingError)> {
+        let mut mappings = vec![("to_entity".to_owned(), &self.to_entity)];
+        for (number, (_, _, by)) in (1..).zip(&self.requirements) {
+            mappings.push((format!("requires.{number}.by"), by));
         }
-        for target in &self.targets {
-            target.to_target.get()?;
-            for optional in [&target.when, &target.archive].into_iter().flatten() {
-                optional.get()?;
-            }
+        for (number, target) in (1..).zip(&self.targets) {
+            mappings.extend(target.when.as_ref().map(|when| (format!("targets.{number}.when"), when)));
+            mappings.push((format!("targets.{number}.to_target"), &target.to_target));
+            mappings.extend(target.archive.as_ref().map(|archive| (format!("targets.{number}.archive"), archive)));
         }
-        Ok(())
+        let fault = |(field, mapping): (String, &Lazy)| Some((field, mapping.source.clone(), mapping.get().err()?));
+        mappings.into_iter().filter_map(fault).collect()
     }
 
     /// The parents that a source record refers to.

@@ -268,9 +268,10 @@ fn run_once(filter: &Filter, input: &Json, variables: &[Json]) -> Result<Value, 
     let variables = Vars::new(variables.iter().map(|json| json.value.clone()));
     let context = Ctx::<Data>::new(&filter.lut, variables);
     // `label` and `halt` are refused, so an exception is an error.
-    let mut outputs = filter.id.run((context, input.value.clone())).map(|output| {
-        output.map_err(|exception| exception.get_err().map_or(Ended::Count, Ended::Error))
-    });
+    let mut outputs = filter
+        .id
+        .run((context, input.value.clone()))
+        .map(|output| output.map_err(|exception| exception.get_err().map_or(Ended::Count, Ended::Error)));
     let value = outputs.next().ok_or(Ended::Count)??;
     match outputs.next() {
         None => {

@@ -84,7 +84,7 @@ impl Database {
     /// older than this program needs.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<Tenant, StoreError> {
         let sql = format!(
-            "SELECT t.schema_name, t.running_version, c.notifications,
+            "SELECT t.schema_name, t.running_version, c.notifications, c.entities,
                     (SELECT coalesce(json_object_agg(connection, json_build_array(definition, manifest)), '{{}}')
                      FROM {CATALOG}.connections WHERE tenant = $1 AND version = t.running_version),
                     (SELECT coalesce(json_object_agg(flow, definition), '{{}}')
@@ -105,14 +105,16 @@ impl Database {
         }
         let notifications: Vec<NotificationRule> = parse("notifications", row.try_get::<_, JsonText<'_>>(2)?.0)?;
         let connections: BTreeMap<ConnectionId, (_, Manifest)> =
-            parse("connections", row.try_get::<_, JsonText<'_>>(3)?.0)?;
+            parse("connections", row.try_get::<_, JsonText<'_>>(4)?.0)?;
         let connections = connections
             .into_iter()
             .map(|(id, (definition, manifest))| Connection::new(id, definition, manifest))
             .collect();
-        let flows: BTreeMap<FlowId, FlowDefinition> = parse("flows", row.try_get::<_, JsonText<'_>>(4)?.0)?;
+        let flows: BTreeMap<FlowId, FlowDefinition> = parse("flows", row.try_get::<_, JsonText<'_>>(5)?.0)?;
+        let entities = parse("entities", row.try_get::<_, JsonText<'_>>(3)?.0)?;
         let configuration = Configuration::assemble(tenant.clone(), row.try_get(1)?, connections, flows, notifications)
-            .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            .map_err(|error| StoreError::Unreadable(error.to_string()))?
+            .with_entities(entities);
         Ok(Tenant { id: tenant.clone(), schema: schema.into(), configuration: Arc::new(configuration) })
     }
 
@@ -173,6 +175,7 @@ struct Parts {
     title: String,
     hash: Vec<u8>,
     notifications: String,
+    entities: String,
     connections: Vec<String>,
     definitions: Vec<String>,
     manifests: Vec<String>,
@@ -195,6 +198,7 @@ impl Parts {
             title: bundle.title.clone(),
             hash,
             notifications: text(serde_json::to_string(&bundle.notifications))?,
+            entities: text(serde_json::to_string(&bundle.entities))?,
             connections: Vec::new(),
             definitions: Vec::new(),
             manifests: Vec::new(),
@@ -243,8 +247,9 @@ impl Parts {
         }
         let version = row.try_get::<_, i64>(2)? + 1;
         let sql = format!(
-            "INSERT INTO {CATALOG}.configurations (tenant, version, content_hash, notifications, applied_by, applied_at)
-             VALUES ($1, $2, $3, $4, $5, $6)"
+            "INSERT INTO {CATALOG}.configurations
+                 (tenant, version, content_hash, notifications, applied_by, applied_at, title, entities)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
         );
         transaction
             .execute_typed(
@@ -256,6 +261,8 @@ impl Parts {
                     (&JsonText(&self.notifications), Type::JSON),
                     (&actor, Type::TEXT),
                     (&now, Type::TIMESTAMPTZ),
+                    (&self.title, Type::TEXT),
+                    (&JsonText(&self.entities), Type::JSON),
                 ],
             )
             .await?;

@@ -32,7 +32,7 @@ pub use error::StoreError;
 pub use fetches::{DueFetch, FetchEnd, OpenFetch};
 pub use gate::{StatementGate, Step};
 pub use ledger::{NewDelivery, Routed};
-pub use management::AuditEntry;
+pub use management::{AuditEntry, BundleVersion};
 pub use migrations::{MigrationReport, newest_catalog_migration, newest_tenant_migration};
 pub use replica::{Incoming, IncomingRecord, Registered, SourceRecord, SourceRecordKey};
 pub use sweep::{Stranded, UntoldFailure};

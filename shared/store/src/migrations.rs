@@ -27,7 +27,8 @@ macro_rules! migration {
     };
 }
 
-const CATALOG_MIGRATIONS: &[Migration] = &[migration!(1, "catalog", "0001_catalog")];
+const CATALOG_MIGRATIONS: &[Migration] =
+    &[migration!(1, "catalog", "0001_catalog"), migration!(2, "catalog", "0002_bundle_versions")];
 const TENANT_MIGRATIONS: &[Migration] = &[
     migration!(1, "tenant", "0001_pipeline"),
     migration!(2, "tenant", "0002_blocking_fetches"),

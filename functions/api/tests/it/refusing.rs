@@ -10,7 +10,7 @@ async fn what_is_no_bundle_is_refused() {
     for (garbage, place) in [
         ("", "line 1"),
         ("{", "line 1"),
-        ("[]", "line 1"),
+        ("[]", "a bundle has fields"),
         ("{}", "tenant"),
         (r#"{"tenant":"acme"}"#, "connections"),
         (r#"{"tenant":"acme","connections":{},"colour":1}"#, "colour"),
@@ -47,7 +47,7 @@ async fn a_fault_inside_a_bundle_is_named_by_its_place() {
         ("/flows/customers/to_entity", json!("{name: .Name"), "flows.customers"),
         ("/flows/invoices/targets/0/to_target", json!("nosuchfunction(1)"), "flows.invoices"),
         ("/flows/invoices/source/object", json!("NoSuchObject"), "flows.invoices.source"),
-        ("/flows/invoices/targets/0/connection", json!("nosuch"), "flows.invoices.targets.0"),
+        ("/flows/invoices/targets/0/connection", json!("nosuch"), "flows.invoices.targets.1.connection"),
         ("/flows/invoices/entity", json!("nosuch"), "flows.invoices.entity"),
         ("/notifications/0/connection", json!("nosuch"), "notifications.0.connection"),
     ];

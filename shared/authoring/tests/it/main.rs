@@ -1,6 +1,8 @@
 //! Folders are made, checked and found wanting.
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "in a test a panic is the report")]
 
+mod broken;
+mod bundle;
 mod check;
 mod schema;
 mod skeleton;

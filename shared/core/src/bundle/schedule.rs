@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 
 /// A schedule: `rate(5 minutes)`, `cron(0/15 6-20 ? * MON-FRI *)`, or once `at(2026-11-20T13:00:00)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Schedule(String);
 

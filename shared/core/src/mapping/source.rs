@@ -44,8 +44,21 @@ const MOST_OPERATORS: usize = 400;
 const TAKE_PATHS: &[&str] = &["del", "path", "paths", "pick", "path_value"];
 /// Functions that a path may call.
 const IN_PATHS: &[&str] = &[
-    "select", "first", "last", "nth", "empty", "error", "values", "nulls", "booleans", "numbers", "strings", "arrays",
-    "objects", "iterables", "scalars",
+    "select",
+    "first",
+    "last",
+    "nth",
+    "empty",
+    "error",
+    "values",
+    "nulls",
+    "booleans",
+    "numbers",
+    "strings",
+    "arrays",
+    "objects",
+    "iterables",
+    "scalars",
 ];
 
 /// Why a program is refused.
@@ -122,7 +135,9 @@ fn operators(tokens: &[Token<&str>]) -> usize {
                 here += parts.len();
             }
             Tok::Sym if !matches!(*text, "." | ":") && !text.starts_with('.') => here += 1,
-            Tok::Word if matches!(*text, "as" | "try" | "if" | "elif" | "reduce" | "foreach" | "and" | "or") => here += 1,
+            Tok::Word if matches!(*text, "as" | "try" | "if" | "elif" | "reduce" | "foreach" | "and" | "or") => {
+                here += 1
+            }
             _ => {}
         }
     }
@@ -148,20 +163,21 @@ fn first_refused<'a>(tokens: &[Token<&'a str>]) -> Option<&'a str> {
 fn parts<'t, 's>(term: &'t Term<&'s str>) -> Vec<(&'t Term<&'s str>, bool)> {
     let runs = |inner: &'t Term<&'s str>| (inner, false);
     match term {
-        Term::Str(_, parts) => parts.iter().filter_map(|part| match part {
-            StrPart::Term(inner) => Some(runs(inner)),
-            _ => None,
-        }).collect(),
+        Term::Str(_, parts) => parts
+            .iter()
+            .filter_map(|part| match part {
+                StrPart::Term(inner) => Some(runs(inner)),
+                _ => None,
+            })
+            .collect(),
         Term::Arr(inner) => inner.iter().map(|inner| runs(inner)).collect(),
         Term::Obj(entries) => {
             entries.iter().flat_map(|(key, value)| std::iter::once(key).chain(value.as_ref())).map(runs).collect()
         }
         Term::Neg(inner) | Term::Label(_, inner) => vec![runs(inner)],
         Term::BinOp(left, operator, right) => {
-            let assigns = matches!(
-                operator,
-                BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt
-            );
+            let assigns =
+                matches!(operator, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt);
             vec![(left.as_ref(), assigns), runs(right)]
         }
         Term::Fold(_, source, _, arguments) => std::iter::once(source.as_ref()).chain(arguments).map(runs).collect(),
@@ -173,9 +189,7 @@ fn parts<'t, 's>(term: &'t Term<&'s str>) -> Vec<(&'t Term<&'s str>, bool)> {
             .map(runs)
             .collect(),
         Term::Def(_, inner) => vec![runs(inner)],
-        Term::Call(name, arguments) => {
-            arguments.iter().map(|argument| (argument, TAKE_PATHS.contains(name))).collect()
-        }
+        Term::Call(name, arguments) => arguments.iter().map(|argument| (argument, TAKE_PATHS.contains(name))).collect(),
         Term::Path(head, path) => {
             use jaq_core::path::Part;
             let indices = path.0.iter().flat_map(|(part, _)| match part {
@@ -218,7 +232,11 @@ fn path(source: &str, term: &Term<&str>) -> Result<(), Refusal> {
         }
         Term::BinOp(left, operator, right) => {
             path(source, left)?;
-            if matches!(operator, BinaryOp::Pipe(_) | BinaryOp::Comma | BinaryOp::Alt) { path(source, right) } else { Ok(()) }
+            if matches!(operator, BinaryOp::Pipe(_) | BinaryOp::Comma | BinaryOp::Alt) {
+                path(source, right)
+            } else {
+                Ok(())
+            }
         }
         Term::IfThenElse(branches, otherwise) => {
             branches.iter().map(|(_, then)| then).chain(otherwise.as_deref()).try_for_each(|then| path(source, then))

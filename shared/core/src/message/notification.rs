@@ -92,6 +92,7 @@ impl Notification {
 
 /// What a notification is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum NotificationKind {
     /// An event cannot be processed.
     #[serde(rename = "event.failed")]

@@ -12,7 +12,8 @@ const STACK_BYTES: usize = 2 * 1024 * 1024;
 /// An input with lists to loop over, and a long text.
 fn input() -> String {
     let numbers = (0..20_000).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
-    let records = (0..3000).map(|number| format!(r#"{{"k":"k{number}","v":"{number}"}}"#)).collect::<Vec<_>>().join(",");
+    let records =
+        (0..3000).map(|number| format!(r#"{{"k":"k{number}","v":"{number}"}}"#)).collect::<Vec<_>>().join(",");
     let text = "a".repeat(200_000);
     format!(r#"{{"n":[{numbers}],"r":[{records}],"t":"{text}","s":"x","z":0}}"#)
 }
@@ -180,7 +181,10 @@ fn a_program_that_would_not_end_is_stopped() {
         eprintln!("{took:?} {source}: {outcome:?}");
         slowest = slowest.max(took);
         assert!(
-            matches!(outcome, Err(MappingError::Stopped { .. } | MappingError::Run { .. } | MappingError::Output { .. })),
+            matches!(
+                outcome,
+                Err(MappingError::Stopped { .. } | MappingError::Run { .. } | MappingError::Output { .. })
+            ),
             "{source}: {outcome:?}"
         );
     }

@@ -1,0 +1,114 @@
+//! `fluxnex plan` and `fluxnex apply`: a bundle compared with the one that runs, and put in its place.
+
+use super::{Bundle, There};
+use crate::Ended;
+use crate::connection::{Read, Tenant};
+use crate::terminal::Terminal;
+use anyhow::{Result, bail};
+use fluxnex_authoring::bundle::plan::Plan;
+use fluxnex_authoring::bundle::{Checked, Values};
+use fluxnex_core::bundle::Bundle as Definition;
+use serde_json::json;
+
+pub const PLAN_EXAMPLES: &str = "\
+Examples:
+  fluxnex plan examples/acme --variables production.yaml
+  fluxnex plan --detailed-exitcode      # 0: nothing would change; 1: something would
+  fluxnex plan --json | jq .changes";
+
+pub const APPLY_EXAMPLES: &str = "\
+Examples:
+  fluxnex apply examples/acme --variables production.yaml
+  fluxnex apply --yes                   # also where connections or flows would be removed
+
+The bundle is checked here, then applied as a whole, on the condition that nobody applied another one since it was
+compared. What connections and flows are removed is asked about first.";
+
+/// What would change.
+#[derive(Debug, clap::Args)]
+pub struct PlanArguments {
+    #[command(flatten)]
+    bundle: Bundle,
+    #[command(flatten)]
+    there: There,
+    /// Exit code 1 if something would change
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+/// What is applied.
+#[derive(Debug, clap::Args)]
+pub struct ApplyArguments {
+    #[command(flatten)]
+    bundle: Bundle,
+    #[command(flatten)]
+    there: There,
+    /// Remove what is not in the bundle any more without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+pub async fn plan(arguments: &PlanArguments, terminal: &Terminal) -> Result<Ended> {
+    let Some(next) = checked(&arguments.bundle, terminal)? else { return Ok(Ended::Negative) };
+    let tenant = arguments.there.tenant(next.tenant.clone()).await?;
+    let running = terminal.wait("reading what runs", tenant.read()).await?;
+    let plan = between(&running, &next);
+    tell(&tenant, &plan, terminal);
+    terminal.answer(&plan)?;
+    Ok(if arguments.detailed_exitcode && !plan.is_empty() { Ended::Negative } else { Ended::Done })
+}
+
+pub async fn apply(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Ended> {
+    let Some(next) = checked(&arguments.bundle, terminal)? else { return Ok(Ended::Negative) };
+    let tenant = arguments.there.tenant(next.tenant.clone()).await?;
+    put(&tenant, &next, None, arguments.yes, terminal).await
+}
+
+/// The bundle, if nothing is wrong with it.
+fn checked(bundle: &Bundle, terminal: &Terminal) -> Result<Option<Definition>> {
+    let Checked { bundle: definition, findings, .. } = bundle.check(Values::Needed, terminal)?;
+    if definition.is_none() {
+        terminal.say("the bundle has faults: nothing is done");
+        terminal.answer(&json!({ "fine": false, "findings": findings }))?;
+    }
+    Ok(definition)
+}
+
+fn between(running: &Read, next: &Definition) -> Plan {
+    Plan::of(running.runs().then_some(&running.bundle), next)
+}
+
+fn tell(tenant: &Tenant, plan: &Plan, terminal: &Terminal) {
+    match plan.is_empty() {
+        true => terminal.say(format!("{}: what runs is this bundle", tenant.id)),
+        false => terminal.say(plan.text()),
+    }
+}
+
+/// Applies a bundle over the one that was read just before; `restores` is the older version that it is.
+pub(super) async fn put(
+    tenant: &Tenant,
+    next: &Definition,
+    restores: Option<i64>,
+    yes: bool,
+    terminal: &Terminal,
+) -> Result<Ended> {
+    let running = terminal.wait("reading what runs", tenant.read()).await?;
+    let plan = between(&running, next);
+    tell(tenant, &plan, terminal);
+    let removed = plan.removed().join(", ");
+    if !removed.is_empty() && !yes {
+        if !terminal.can_ask() {
+            bail!("this would remove {removed}: give --yes if that is meant");
+        }
+        if !terminal.confirm(&format!("Remove {removed}?"))? {
+            terminal.say("nothing is done");
+            return Ok(Ended::Negative);
+        }
+    }
+    // Also when nothing changes: an apply that was cut short is finished by the next one.
+    let version = terminal.wait("applying", tenant.apply(next, &running, restores)).await?;
+    terminal.say(format!("{}: version {version} runs", tenant.id));
+    terminal.answer(&json!({ "tenant": tenant.id, "version": version, "changes": plan.changes }))?;
+    Ok(Ended::Done)
+}

@@ -1,0 +1,5 @@
+# Account → customer.
+{
+  name: .Name,
+  email: .Email__c
+}
