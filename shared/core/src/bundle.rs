@@ -231,7 +231,11 @@ impl Configuration {
     /// The same with the tenant's own fields of entities.
     #[must_use]
     pub fn with_entities(self, entities: BTreeMap<EntityName, EntityDefinition>) -> Self {
-        Self { entities, ..self }
+        let flows = self.flows.into_iter().map(|(id, flow)| match entities.get(&flow.definition.entity) {
+            Some(own) => (id, flow.with_own_fields(own.extensions.clone())),
+            None => (id, flow),
+        });
+        Self { flows: flows.collect(), entities, ..self }
     }
 }
 

@@ -3,121 +3,17 @@
 //! A [`FlowDefinition`] is what is written down; a [`Flow`] has its mappings compiled, each when
 //! it is first used, so that a stage pays only for those that it runs.
 
+mod definition;
+
+pub use definition::{Endpoint, FlowDefinition, OnDelete, OrderingKey, Requirement, TargetDefinition};
+
 use crate::canonical::canonical_id;
 use crate::content::ContentHash;
-use crate::entity;
+use crate::entity::{self, Extensions, ExtensionsError};
 use crate::ids::{CanonicalId, ConnectionId, EntityName, FlowId, ObjectName, SourceId};
 use crate::mapping::{Json, MappingError, Program};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
-
-/// A flow as it is written down: every mapping is a jq program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct FlowDefinition {
-    /// Where its records come from.
-    pub source: Endpoint,
-    /// The canonical record type that it makes.
-    pub entity: EntityName,
-    /// The parents that a record needs before it can be stored.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub requires: Vec<Requirement>,
-    /// Source record → entity. `$parents.<name>` is the canonical id of a parent, or null;
-    /// `$source.id` and `$source.version` are the record's own.
-    pub to_entity: String,
-    /// Where its records go.
-    pub targets: Vec<TargetDefinition>,
-    /// What must stay in order at a target.
-    #[serde(default)]
-    pub ordering_key: OrderingKey,
-    /// What becomes of a record at its targets when the source deletes it, or merges it into another one.
-    #[serde(default, skip_serializing_if = "OnDelete::is_ignore")]
-    pub on_delete: OnDelete,
-}
-
-/// What becomes of a record at its targets when the source deletes it. A record that a source merged into another
-/// one is deleted there; what it was merged into is a change of that one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum OnDelete {
-    /// Nothing: the targets keep it.
-    #[default]
-    Ignore,
-    /// It is deleted there as well.
-    Delete,
-    /// It is sent once more, as the target's `archive` says.
-    Archive,
-}
-
-impl OnDelete {
-    fn is_ignore(&self) -> bool {
-        matches!(self, Self::Ignore)
-    }
-}
-
-/// One record type of one connection.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Endpoint {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The record type there.
-    pub object: ObjectName,
-}
-
-/// A parent that a record refers to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Requirement {
-    /// The name by which mappings speak of it: `$parents.<name>`, `$references.<name>`.
-    pub name: String,
-    /// Its canonical record type.
-    pub entity: EntityName,
-    /// Its record type at the source. May be left out where one flow of the connection makes
-    /// that entity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object: Option<ObjectName>,
-    /// Source record → the parent's id at the source, or null where the record has no such parent.
-    pub by: String,
-}
-
-/// A target of a flow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct TargetDefinition {
-    /// The connection that receives the record.
-    pub connection: ConnectionId,
-    /// The record type there.
-    pub object: ObjectName,
-    /// Entity → boolean: whether this target takes the record. Absent: it takes all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<String>,
-    /// Entity → what the target is sent. `$references.<name>` is what the target calls that
-    /// parent; it is filled in when the delivery is sent. `$canonical.id` and
-    /// `$canonical.version` are the record's own.
-    pub to_target: String,
-    /// Entity, as it was before the source deleted it → what a target that knows it is sent then, under
-    /// `on_delete: archive`. Sees `$canonical`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub archive: Option<String>,
-}
-
-/// What must stay in order at a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum OrderingKey {
-    /// The versions of one canonical record.
-    #[default]
-    Record,
-    /// Everything that goes to the target.
-    Connection,
-}
 
 /// Why a record cannot pass a flow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +24,14 @@ pub enum FlowError {
     /// The mapped record breaks its entity's schema.
     #[error(transparent)]
     Entity(#[from] entity::EntityError),
+    /// The tenant's own fields of the entity cannot be checked.
+    #[error("the tenant's own fields of {entity}: {error}")]
+    OwnFields {
+        /// The entity.
+        entity: EntityName,
+        /// Why not.
+        error: ExtensionsError,
+    },
     /// A parent's id at the source is not usable.
     #[error("requirement {name}: the parent's id must be text or a number, of 1 to 255 bytes")]
     Parent {
@@ -167,6 +71,14 @@ pub struct Flow {
     pub targets: Vec<FlowTarget>,
     requirements: Vec<(Requirement, ObjectName, Lazy)>,
     to_entity: Lazy,
+    own_fields: Option<OwnFields>,
+}
+
+/// The tenant's own fields of an entity.
+#[derive(Debug)]
+struct OwnFields {
+    schema: serde_json::Value,
+    compiled: OnceLock<Result<Extensions, ExtensionsError>>,
 }
 
 /// A target that is ready to run.
@@ -240,7 +152,7 @@ impl Flow {
             })
             .collect();
         let to_entity = Lazy::new(format!("{id}.to_entity"), &definition.to_entity, &["$parents", "$source"]);
-        Self { id, definition, targets, requirements, to_entity }
+        Self { id, definition, targets, requirements, to_entity, own_fields: None }
     }
 
     /// Compiles every mapping, as it is done before a flow may run.
@@ -311,10 +223,28 @@ impl Flow {
         let data = self.to_entity.get()?.run(record, vec![parents, source])?.to_text();
         let value = serde_json::from_str(&data)
             .map_err(|_| MappingError::Output { name: self.to_entity.name.clone(), expected: "JSON" })?;
-        entity::validate(&self.definition.entity, &value, None)?;
+        entity::validate(&self.definition.entity, &value, self.own_fields()?)?;
         let content = ContentHash::of_json(&data)
             .map_err(|_| MappingError::Output { name: self.to_entity.name.clone(), expected: "JSON" })?;
         Ok(CanonicalRecord { data, content })
+    }
+}
+
+impl Flow {
+    /// The same flow, with the JSON Schema of the tenant's own fields of its entity. It is compiled when the first
+    /// record is checked.
+    #[must_use]
+    pub fn with_own_fields(self, schema: serde_json::Value) -> Self {
+        Self { own_fields: Some(OwnFields { schema, compiled: OnceLock::new() }), ..self }
+    }
+
+    fn own_fields(&self) -> Result<Option<&Extensions>, FlowError> {
+        let Some(own) = &self.own_fields else { return Ok(None) };
+        let compiled = own.compiled.get_or_init(|| Extensions::compile(&own.schema));
+        compiled.as_ref().map(Some).map_err(|error| {
+            let entity = self.definition.entity.clone();
+            FlowError::OwnFields { entity, error: error.clone() }
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use crate::support::Stage;
 use fluxnex_cloud::queue::OutgoingMessage;
 use fluxnex_core::message::{Notification, NotificationKind};
 use fluxnex_testing::{ACCOUNT, INVOICE, account, decoded, invoice, notice, queue};
+use fluxnex_testing::{Setting, bundle};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -70,4 +71,26 @@ async fn a_queue_that_is_silent_after_the_commit_brings_the_batch_back_and_the_r
         assert_eq!((stage.normalised().len(), stage.setting.take("notification-delivery").len()), (1, 1), "{silent}");
     }
     assert_eq!(stage.setting.texts("SELECT version::text FROM {schema}.canonical_records").await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_tenants_own_fields_are_checked_by_its_own_schema() {
+    let setting = Setting::new().await;
+    let mut own = serde_json::to_value(bundle(&setting.tenant, &setting.target.url)).unwrap();
+    let text = own.pointer_mut("/flows/customers/to_entity").unwrap();
+    *text = json!(format!("({}) + {{extensions: {{tier: .Tier__c}}}}", text.as_str().unwrap()));
+    own["entities"] = json!({"customer": {"extensions": {"properties": {"tier": {"enum": ["gold", "silver"]}}}}});
+    setting.apply(&serde_json::from_value(own).unwrap()).await;
+    let stage = Stage::of(setting);
+    let customer = |id: &str, tier: &str| {
+        let mut record = account(id, "Ada", 1);
+        record["Tier__c"] = json!(tier);
+        notice(ACCOUNT, &record)
+    };
+    let batch = stage.replicated(&[customer("001A", "gold"), customer("001B", "marked-lead")]).await;
+    assert!(stage.run(&batch).await.is_empty());
+    let states = stage.states().await;
+    assert!(states[1].starts_with("failed: ") && states[1].contains("/extensions/tier"), "{states:?}");
+    assert!(!states[1].contains("marked-lead"), "{states:?}");
+    assert_eq!(stage.normalised().len(), 1);
 }

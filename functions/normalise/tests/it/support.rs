@@ -15,7 +15,10 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        let setting = Setting::new().await;
+        Self::of(Setting::new().await)
+    }
+
+    pub(crate) fn of(setting: Setting) -> Self {
         let replicate = Replicate {
             tenants: setting.tenants(),
             objects: setting.objects.clone(),

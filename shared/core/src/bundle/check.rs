@@ -91,13 +91,16 @@ pub fn review(bundle: &Bundle, broken: &Broken, connectors: &dyn Connectors) -> 
         errors.extend(compile(id, flow));
     }
     notifications(&scope, &bundle.notifications, &mut errors);
-    let configuration = fits.then(|| Configuration {
-        tenant: bundle.tenant.clone(),
-        version: 0,
-        connections,
-        flows,
-        notifications: bundle.notifications.clone(),
-        entities: bundle.entities.clone(),
+    let configuration = fits.then(|| {
+        let configuration = Configuration {
+            tenant: bundle.tenant.clone(),
+            version: 0,
+            connections,
+            flows,
+            notifications: bundle.notifications.clone(),
+            entities: BTreeMap::new(),
+        };
+        configuration.with_entities(bundle.entities.clone())
     });
     Review { errors, manifests, configuration }
 }
