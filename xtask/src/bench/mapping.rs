@@ -35,7 +35,9 @@ pub async fn run(layout: &Layout, arguments: &Arguments, progress: &Progress) ->
     progress.say(&format!("FluxNex: {rate:.0} records/s on one core ({} bytes each)", measured["record_bytes"]));
     let jq = jq_rate(layout.root()).await?;
     match jq {
-        Some(jq) => progress.say(&format!("jq:      {jq:.0} records/s on one core; FluxNex is {:.2} times as fast", rate / jq)),
+        Some(jq) => {
+            progress.say(&format!("jq:      {jq:.0} records/s on one core; FluxNex is {:.2} times as fast", rate / jq))
+        }
         None => progress.say("jq:      not installed"),
     }
     if arguments.json {

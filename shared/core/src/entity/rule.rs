@@ -22,7 +22,8 @@ pub(super) fn violation(schema: &Value, prefix: &str, error: &ValidationError<'_
             format!("{at}/{}: is missing", name(property.as_str().unwrap_or_default()))
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            let names: Vec<String> = unexpected.iter().take(3).map(|unknown| format!("{at}/{}", name(unknown))).collect();
+            let names: Vec<String> =
+                unexpected.iter().take(3).map(|unknown| format!("{at}/{}", name(unknown))).collect();
             format!("{}: no such field", names.join(", "))
         }
         kind => {
@@ -74,7 +75,9 @@ fn types(kind: &jsonschema::error::TypeKind) -> String {
     use jsonschema::error::TypeKind;
     match kind {
         TypeKind::Single(single) => with_article(&single.to_string()),
-        TypeKind::Multiple(set) => set.iter().map(|one| with_article(&one.to_string())).collect::<Vec<_>>().join(" or "),
+        TypeKind::Multiple(set) => {
+            set.iter().map(|one| with_article(&one.to_string())).collect::<Vec<_>>().join(" or ")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a program may not be: words that loop or reach outside, and shapes that take too much stack.
 
-use super::reason::{offset, place};
+use super::reason::{Fault, Place, offset, place};
 use jaq_core::load::lex::{Lexer, StrPart, Tok, Token};
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 
@@ -33,6 +33,15 @@ const REFUSED_WORDS: &[&str] = &[
     "label",
     "setpath",
     "delpaths",
+    // They loop as often as their argument says.
+    "jn",
+    "yn",
+    // Parts of the library that are only for its own definitions.
+    "matches_unpaid",
+    "split_matches_unpaid",
+    "split_unpaid",
+    "regular_cost",
+    "marked_part",
 ];
 
 /// How deeply brackets may nest in a program.
@@ -44,16 +53,33 @@ const MOST_OPERATORS: usize = 400;
 const TAKE_PATHS: &[&str] = &["del", "path", "paths", "pick", "path_value"];
 /// Functions that a path may call.
 const IN_PATHS: &[&str] = &[
-    "select", "first", "last", "nth", "empty", "error", "values", "nulls", "booleans", "numbers", "strings", "arrays",
-    "objects", "iterables", "scalars",
+    "select",
+    "first",
+    "last",
+    "nth",
+    "empty",
+    "error",
+    "values",
+    "nulls",
+    "booleans",
+    "numbers",
+    "strings",
+    "arrays",
+    "objects",
+    "iterables",
+    "scalars",
 ];
 
 /// Why a program is refused.
 pub(super) enum Refusal {
     /// A word, and where it stands.
-    Word(String, String),
+    Word(String, Place),
     /// Anything else.
-    Shape(String),
+    Shape(Fault),
+}
+
+fn shape(at: Option<Place>, words: String) -> Refusal {
+    Refusal::Shape(Fault { at, words })
 }
 
 /// Looks for what a program may not hold. A program that is no jq passes: the compiler has the words for it.
@@ -66,7 +92,7 @@ pub(super) fn check(source: &str) -> Result<(), Refusal> {
         return Err(Refusal::Word(word.to_owned(), at));
     }
     if operators(&tokens) > MOST_OPERATORS {
-        return Err(Refusal::Shape(format!("more than {MOST_OPERATORS} operators follow one another; split it up")));
+        return Err(shape(None, format!("more than {MOST_OPERATORS} operators follow one another; split it up")));
     }
     let term = jaq_core::load::parse::Parser::new(&tokens).parse(|parser| parser.term());
     term.map_or(Ok(()), |term| terms(source, &term))
@@ -83,10 +109,9 @@ fn brackets(source: &str) -> Result<(), Refusal> {
             '\n' => in_comment = false,
             _ if in_comment => {}
             '\\' if in_string => {
-                if characters.next() == Some('(') {
-                    in_string = false;
-                    open.push(true);
-                }
+                let begins_code = characters.next() == Some('(');
+                in_string = !begins_code;
+                open.extend(begins_code.then_some(true));
             }
             '"' => in_string = !in_string,
             _ if in_string => {}
@@ -96,7 +121,7 @@ fn brackets(source: &str) -> Result<(), Refusal> {
             _ => {}
         }
         if open.len() > DEEPEST_BRACKETS {
-            return Err(Refusal::Shape(format!("brackets nest deeper than {DEEPEST_BRACKETS} levels")));
+            return Err(shape(None, format!("brackets nest deeper than {DEEPEST_BRACKETS} levels")));
         }
     }
     Ok(())
@@ -122,7 +147,9 @@ fn operators(tokens: &[Token<&str>]) -> usize {
                 here += parts.len();
             }
             Tok::Sym if !matches!(*text, "." | ":") && !text.starts_with('.') => here += 1,
-            Tok::Word if matches!(*text, "as" | "try" | "if" | "elif" | "reduce" | "foreach" | "and" | "or") => here += 1,
+            Tok::Word if matches!(*text, "as" | "try" | "if" | "elif" | "reduce" | "foreach" | "and" | "or") => {
+                here += 1
+            }
             _ => {}
         }
     }
@@ -148,20 +175,21 @@ fn first_refused<'a>(tokens: &[Token<&'a str>]) -> Option<&'a str> {
 fn parts<'t, 's>(term: &'t Term<&'s str>) -> Vec<(&'t Term<&'s str>, bool)> {
     let runs = |inner: &'t Term<&'s str>| (inner, false);
     match term {
-        Term::Str(_, parts) => parts.iter().filter_map(|part| match part {
-            StrPart::Term(inner) => Some(runs(inner)),
-            _ => None,
-        }).collect(),
+        Term::Str(_, parts) => parts
+            .iter()
+            .filter_map(|part| match part {
+                StrPart::Term(inner) => Some(runs(inner)),
+                _ => None,
+            })
+            .collect(),
         Term::Arr(inner) => inner.iter().map(|inner| runs(inner)).collect(),
         Term::Obj(entries) => {
             entries.iter().flat_map(|(key, value)| std::iter::once(key).chain(value.as_ref())).map(runs).collect()
         }
         Term::Neg(inner) | Term::Label(_, inner) => vec![runs(inner)],
         Term::BinOp(left, operator, right) => {
-            let assigns = matches!(
-                operator,
-                BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt
-            );
+            let assigns =
+                matches!(operator, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt);
             vec![(left.as_ref(), assigns), runs(right)]
         }
         Term::Fold(_, source, _, arguments) => std::iter::once(source.as_ref()).chain(arguments).map(runs).collect(),
@@ -173,9 +201,7 @@ fn parts<'t, 's>(term: &'t Term<&'s str>) -> Vec<(&'t Term<&'s str>, bool)> {
             .map(runs)
             .collect(),
         Term::Def(_, inner) => vec![runs(inner)],
-        Term::Call(name, arguments) => {
-            arguments.iter().map(|argument| (argument, TAKE_PATHS.contains(name))).collect()
-        }
+        Term::Call(name, arguments) => arguments.iter().map(|argument| (argument, TAKE_PATHS.contains(name))).collect(),
         Term::Path(head, path) => {
             use jaq_core::path::Part;
             let indices = path.0.iter().flat_map(|(part, _)| match part {
@@ -202,8 +228,8 @@ fn terms(source: &str, term: &Term<&str>) -> Result<(), Refusal> {
 /// each of its values, and the stack is not counted.
 fn path(source: &str, term: &Term<&str>) -> Result<(), Refusal> {
     let refused = |name: &str| {
-        let at = offset(source, name).map(|start| format!("{}: ", place(source, start))).unwrap_or_default();
-        Err(Refusal::Shape(format!("{at}`{name}` cannot name a place that is changed; write the path out")))
+        let at = offset(source, name).map(|start| place(source, start));
+        Err(shape(at, format!("`{name}` cannot name a place that is changed; write the path out")))
     };
     match term {
         Term::Fold(name, ..) => refused(name),
@@ -213,12 +239,16 @@ fn path(source: &str, term: &Term<&str>) -> Result<(), Refusal> {
                 return refused(name);
             }
             // Conditions are run, not followed.
-            let followed = arguments.iter().filter(|_| *name != "select");
-            followed.map(|argument| path(source, argument)).collect()
+            let mut followed = arguments.iter().filter(|_| *name != "select");
+            followed.try_for_each(|argument| path(source, argument))
         }
         Term::BinOp(left, operator, right) => {
             path(source, left)?;
-            if matches!(operator, BinaryOp::Pipe(_) | BinaryOp::Comma | BinaryOp::Alt) { path(source, right) } else { Ok(()) }
+            if matches!(operator, BinaryOp::Pipe(_) | BinaryOp::Comma | BinaryOp::Alt) {
+                path(source, right)
+            } else {
+                Ok(())
+            }
         }
         Term::IfThenElse(branches, otherwise) => {
             branches.iter().map(|(_, then)| then).chain(otherwise.as_deref()).try_for_each(|then| path(source, then))

@@ -84,11 +84,7 @@ fn the_cut_library_gives_the_same_results() {
         assert_eq!(run(source, input).unwrap(), expected, "{source}");
         let filter = build(source, &[], library::all(), functions::all()).unwrap();
         let whole = Program { name: "whole".to_owned(), source: source.to_owned(), variables: vec![], filter };
-        assert_eq!(
-            whole.run(&Json::parse("test", input).unwrap(), vec![]).unwrap().to_text(),
-            expected,
-            "{source}"
-        );
+        assert_eq!(whole.run(&Json::parse("test", input).unwrap(), vec![]).unwrap().to_text(), expected, "{source}");
     }
 }
 
@@ -101,11 +97,27 @@ fn programs_can_be_shared() {
 #[test]
 fn run_errors_have_a_place_and_kinds_but_no_values() {
     for (source, input, expected) in [
-        ("{\n  a: .x,\n  b: (.x + 1)\n}", r#"{"x":"secret"}"#, "line 3, column 7, `.x + 1`: cannot add a string and a number"),
+        (
+            "{\n  a: .x,\n  b: (.x + 1)\n}",
+            r#"{"x":"secret"}"#,
+            "line 3, column 7, `.x + 1`: cannot add a string and a number",
+        ),
         (".lines[] | .amount", r#"{"lines":5}"#, "line 1, column 1, `.lines[]`: cannot go through a number"),
-        ("[.lines[] | {q: (.q | tonumber)}] | length", r#"{"lines":[{"q":"secret"}]}"#, "line 1, column 23, `tonumber`: "),
-        ("if .a then .b.c else .d end | .e", r#"{"a":1,"b":"secret"}"#, "line 1, column 12, `.b.c`: cannot index a string with a string"),
-        (". as {a: $x} | $x | decimal_add(true)", r#"{"a":"1"}"#, "`decimal_add`: a decimal must be a number, a string or null"),
+        (
+            "[.lines[] | {q: (.q | tonumber)}] | length",
+            r#"{"lines":[{"q":"secret"}]}"#,
+            "line 1, column 23, `tonumber`: ",
+        ),
+        (
+            "if .a then .b.c else .d end | .e",
+            r#"{"a":1,"b":"secret"}"#,
+            "line 1, column 12, `.b.c`: cannot index a string with a string",
+        ),
+        (
+            ". as {a: $x} | $x | decimal_add(true)",
+            r#"{"a":"1"}"#,
+            "`decimal_add`: a decimal must be a number, a string or null",
+        ),
         ("(try error(\"x\") catch 1) | .a", "{}", "`.a`: cannot index a number with a string"),
         (".a |= (. - {})", r#"{"a":1}"#, "cannot subtract an object from a number"),
         ("error(\"this line has no tax code\")", "1", "this line has no tax code"),
@@ -179,4 +191,16 @@ fn updates_are_as_in_jq() {
     ] {
         assert_eq!(run(source, input).unwrap_or_else(|error| panic!("{source}: {error}")), expected, "{source}");
     }
+}
+
+#[test]
+fn what_is_offered_is_known() {
+    let mut natives: Vec<String> =
+        functions::all().map(|(name, arguments, _)| format!("{name}/{}", arguments.len())).collect();
+    let definitions = library::all().map(|definition| format!("{}/{}", definition.name, definition.args.len()));
+    natives.extend(definitions);
+    natives.sort();
+    natives.dedup();
+    // A new release of jaq may offer what reaches outside: look at what this shows before it is accepted.
+    insta::assert_snapshot!(natives.join(" "));
 }

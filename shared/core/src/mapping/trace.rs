@@ -114,7 +114,9 @@ fn runs<'s>(source: &'s str, tokens: &[Token<&'s str>], is_object: bool, parts: 
     for token in tokens {
         let Token(text, kind) = token;
         let ends = match kind {
-            Tok::Sym => matches!(*text, "|" | "," | ";" | ":" | ")" | "]" | "}" | "=" | "|=" | "?//") || is_update(text),
+            Tok::Sym => {
+                matches!(*text, "|" | "," | ";" | ":" | ")" | "]" | "}" | "=" | "|=" | "?//") || is_update(text)
+            }
             Tok::Word => is_keyword(text),
             _ => false,
         };
@@ -142,7 +144,18 @@ fn is_update(text: &str) -> bool {
 fn is_keyword(text: &str) -> bool {
     matches!(
         text,
-        "if" | "then" | "elif" | "else" | "end" | "as" | "reduce" | "foreach" | "try" | "catch" | "and" | "or" | "label"
+        "if" | "then"
+            | "elif"
+            | "else"
+            | "end"
+            | "as"
+            | "reduce"
+            | "foreach"
+            | "try"
+            | "catch"
+            | "and"
+            | "or"
+            | "label"
     )
 }
 

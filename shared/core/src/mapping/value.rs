@@ -276,10 +276,12 @@ impl ValT for Value {
         self.pay_for_own();
         let depth = self.depth;
         match self.val {
-            Val::Arr(_) | Val::Obj(_) => Box::new(self.val.key_values().filter_map(Result::ok).map(move |(key, value)| {
-                budget::steps(1);
-                Ok((Self { val: key, depth: 0 }, Self::part(value, depth)))
-            })),
+            Val::Arr(_) | Val::Obj(_) => {
+                Box::new(self.val.key_values().filter_map(Result::ok).map(move |(key, value)| {
+                    budget::steps(1);
+                    Ok((Self { val: key, depth: 0 }, Self::part(value, depth)))
+                }))
+            }
             other => box_once(Err(fail(Failure::Iterate(kind(&other))))),
         }
     }

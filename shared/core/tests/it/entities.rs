@@ -151,7 +151,8 @@ fn document() -> String {
     for name in entity::names() {
         definitions.extend(schema(name)["$defs"].as_object().unwrap().clone());
     }
-    let shared = Value::Object([("$defs".to_owned(), Value::Object(definitions.into_iter().collect()))].into_iter().collect());
+    let shared =
+        Value::Object([("$defs".to_owned(), Value::Object(definitions.into_iter().collect()))].into_iter().collect());
     for (name, part) in shared["$defs"].as_object().unwrap() {
         let rule = part.get("x-rule").and_then(Value::as_str).map_or_else(|| kind(&shared, part), str::to_owned);
         writeln!(document, "| `{name}` | {rule} | {} |", describe(&shared, part).unwrap()).unwrap();

@@ -59,7 +59,9 @@ fn read(function: &'static str, text: &str, zone: Option<&TimeZone>) -> Result<T
             Ok(zoned) => Ok(zoned.timestamp()),
             Err(_) => unread(),
         },
-        (Ok(_), None) => refuse(function, "a time without an offset needs its zone, as in to_moment(\"America/Chicago\")"),
+        (Ok(_), None) => {
+            refuse(function, "a time without an offset needs its zone, as in to_moment(\"America/Chicago\")")
+        }
         (Err(_), _) => unread(),
     }
 }

@@ -96,7 +96,8 @@ pub(super) fn indices(value: Value, arguments: Vec<Value>) -> ValR<Value> {
                 return Ok(std::iter::empty().collect());
             }
             let starts = text.char_indices().enumerate();
-            let found = starts.filter(|(_, (start, _))| text.get(*start..).is_some_and(|rest| rest.starts_with(&*part)));
+            let found =
+                starts.filter(|(_, (start, _))| text.get(*start..).is_some_and(|rest| rest.starts_with(&*part)));
             Ok(found.map(|(place, _)| Value::from(place)).collect())
         }
         (Val::Arr(_), Val::Arr(_)) => value.index(&part),

@@ -30,7 +30,8 @@ pub(super) fn pay(value: Value, arguments: Vec<Value>) -> ValR<Value> {
 /// How often a pattern's largest part may stand in it when counted repetitions are written out, at most.
 fn repetitions(pattern: &str) -> usize {
     let counted = pattern.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
-    let highest = counted.filter_map(|(counts, _)| counts.split(',').filter_map(|count| count.trim().parse().ok()).max());
+    let highest =
+        counted.filter_map(|(counts, _)| counts.split(',').filter_map(|count| count.trim().parse().ok()).max());
     highest.fold(1, |product: usize, count: usize| product.saturating_mul(count.max(1)))
 }
 

@@ -35,10 +35,26 @@ fn every_function_has_an_example() {
 #[test]
 fn null_and_blank_give_null_and_the_rest_fails() {
     for function in [
-        "trimmed", "lookup({})", "decimal", "decimal_add(1)", "decimal_round(1; \"up\")", "money_round(\"USD\")",
-        "minor_units(\"USD\")", "from_minor_units(\"USD\")", "to_moment", "to_moment(\"UTC\")", "date_in(\"UTC\")",
-        "moment_in(\"UTC\")", "date_from(\"%Y\")", "moment_from(\"%Y\"; \"UTC\")", "country", "country_alpha3",
-        "country_name", "state(\"US\")", "state_name(\"CA\")", "phone(\"US\")",
+        "trimmed",
+        "lookup({})",
+        "decimal",
+        "decimal_add(1)",
+        "decimal_round(1; \"up\")",
+        "money_round(\"USD\")",
+        "minor_units(\"USD\")",
+        "from_minor_units(\"USD\")",
+        "to_moment",
+        "to_moment(\"UTC\")",
+        "date_in(\"UTC\")",
+        "moment_in(\"UTC\")",
+        "date_from(\"%Y\")",
+        "moment_from(\"%Y\"; \"UTC\")",
+        "country",
+        "country_alpha3",
+        "country_name",
+        "state(\"US\")",
+        "state_name(\"CA\")",
+        "phone(\"US\")",
     ] {
         assert_eq!(run(&format!(". | {function}"), "null").unwrap(), "null", "{function}");
         if function != "lookup({})" {
@@ -66,8 +82,14 @@ fn phone_numbers_are_taken_only_where_they_are_certain() {
         assert_eq!(run(&format!("\"{text}\" | phone(\"{country}\")"), "null").unwrap(), format!("\"{expected}\""));
     }
     for (text, country) in [
-        ("030 901820", "DE"), ("115-555-2671", "US"), ("415-155-2671", "US"), ("415 555 2671 x12", "US"), ("+0123456789", "US"),
-        ("+1234567890123456", "DE"), ("12", "US"), ("++14155552671", "US"),
+        ("030 901820", "DE"),
+        ("115-555-2671", "US"),
+        ("415-155-2671", "US"),
+        ("415 555 2671 x12", "US"),
+        ("+0123456789", "US"),
+        ("+1234567890123456", "DE"),
+        ("12", "US"),
+        ("++14155552671", "US"),
     ] {
         assert!(run(&format!("\"{text}\" | phone(\"{country}\")"), "null").is_err(), "{text}");
     }
@@ -77,7 +99,10 @@ fn phone_numbers_are_taken_only_where_they_are_certain() {
 fn decimals_are_exact_and_bounded() {
     for (program, expected) in [
         ("\"0.1\" | decimal_add(\"0.2\")", "\"0.3\""),
-        ("\"999999999999999.999999\" | decimal_multiply(\"999999999999999.999999\")", "\"999999999999999999998000000000.000000000001\""),
+        (
+            "\"999999999999999.999999\" | decimal_multiply(\"999999999999999.999999\")",
+            "\"999999999999999999998000000000.000000000001\"",
+        ),
         ("1e3 | decimal", "\"1000\""),
         ("\"-2.5\" | decimal_round(0; \"half_even\")", "\"-2\""),
         ("\"-2.5\" | decimal_round(0; \"half_up\")", "\"-3\""),
@@ -88,9 +113,17 @@ fn decimals_are_exact_and_bounded() {
         assert_eq!(run(program, "null").unwrap(), expected, "{program}");
     }
     for program in [
-        "\"1e400000000\" | decimal", "\"1_000\" | decimal", "\"0x10\" | decimal", "\"NaN\" | decimal", "\"1,5\" | decimal",
-        "1 | decimal_divide(0; 2; \"up\")", "1 | decimal_round(21; \"up\")", "1 | decimal_round(2; \"up and away\")",
-        "\"12.345\" | minor_units(\"USD\")", "1 | money_round(\"XXQ\")", "nan | decimal",
+        "\"1e400000000\" | decimal",
+        "\"1_000\" | decimal",
+        "\"0x10\" | decimal",
+        "\"NaN\" | decimal",
+        "\"1,5\" | decimal",
+        "1 | decimal_divide(0; 2; \"up\")",
+        "1 | decimal_round(21; \"up\")",
+        "1 | decimal_round(2; \"up and away\")",
+        "\"12.345\" | minor_units(\"USD\")",
+        "1 | money_round(\"XXQ\")",
+        "nan | decimal",
     ] {
         assert!(run(program, "null").is_err(), "{program}");
     }

@@ -12,7 +12,8 @@ const STACK_BYTES: usize = 2 * 1024 * 1024;
 /// An input with lists to loop over, and a long text.
 fn input() -> String {
     let numbers = (0..20_000).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
-    let records = (0..3000).map(|number| format!(r#"{{"k":"k{number}","v":"{number}"}}"#)).collect::<Vec<_>>().join(",");
+    let records =
+        (0..3000).map(|number| format!(r#"{{"k":"k{number}","v":"{number}"}}"#)).collect::<Vec<_>>().join(",");
     let text = "a".repeat(200_000);
     format!(r#"{{"n":[{numbers}],"r":[{records}],"t":"{text}","s":"x","z":0}}"#)
 }
@@ -158,11 +159,16 @@ fn deep() -> Vec<String> {
         "\"[\" * 50000 | fromjson".to_owned(),
         "[.n[] | [[[[[[[[[[.]]]]]]]]]]] | flatten | length".to_owned(),
         ".n | flatten(1000000000) | length".to_owned(),
+        "jn(2000000000; 1)".to_owned(),
+        ".t | matches_unpaid(\"(a{1000}){1000}\"; \"g\")".to_owned(),
         ".t | test(\"(\" * 400 + \"a\" + \")\" * 400)".to_owned(),
     ]
 }
 
-fn outcomes(programs: Vec<String>) -> Vec<(String, Duration, Result<Result<usize, MappingError>, String>)> {
+/// What came of a program, or that nothing came.
+type Outcome = Result<Result<usize, MappingError>, String>;
+
+fn outcomes(programs: Vec<String>) -> Vec<(String, Duration, Outcome)> {
     let run = |source: String| {
         let started = Instant::now();
         let short: String = source.chars().take(80).collect();
@@ -180,7 +186,10 @@ fn a_program_that_would_not_end_is_stopped() {
         eprintln!("{took:?} {source}: {outcome:?}");
         slowest = slowest.max(took);
         assert!(
-            matches!(outcome, Err(MappingError::Stopped { .. } | MappingError::Run { .. } | MappingError::Output { .. })),
+            matches!(
+                outcome,
+                Err(MappingError::Stopped { .. } | MappingError::Run { .. } | MappingError::Output { .. })
+            ),
             "{source}: {outcome:?}"
         );
     }

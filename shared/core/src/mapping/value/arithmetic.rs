@@ -12,7 +12,8 @@ fn calculate(left: Value, operation: Math, right: Value) -> ValR<Value> {
     pay(&left.val, operation, &right.val);
     let kinds = (kind(&left.val), kind(&right.val));
     let depth = left.depth.max(right.depth).max(1);
-    let result = operation.run(left.val, right.val).map_err(|_| fail(Failure::Calculate(operation, kinds.0, kinds.1)))?;
+    let result =
+        operation.run(left.val, right.val).map_err(|_| fail(Failure::Calculate(operation, kinds.0, kinds.1)))?;
     Ok(Value::new(bounded(result)?, depth))
 }
 

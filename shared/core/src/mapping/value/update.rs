@@ -52,7 +52,8 @@ pub(super) fn index<'a, I: Iterator<Item = ValX<'a, Value>>>(
     f: impl Fn(Value) -> I,
 ) -> ValX<'a, Value> {
     if let (Val::BStr(_) | Val::TStr(_) | Val::Arr(_), Val::Obj(bounds)) = (&value.val, &index.val) {
-        let bound = |name: &str| bounds.get(&Val::utf8_str(name.to_owned())).map(|val| Value { val: val.clone(), depth: 0 });
+        let bound =
+            |name: &str| bounds.get(&Val::utf8_str(name.to_owned())).map(|val| Value { val: val.clone(), depth: 0 });
         let (start, end) = (bound("start"), bound("end"));
         return range(value, start.as_ref()..end.as_ref(), opt, f);
     }
