@@ -25,6 +25,7 @@ use std::fmt;
 use value::Value;
 
 pub use budget::{BYTES_PER_BYTE, DEEPEST_VALUE, LONGEST_TEXT_BYTES, Limit, MOST_BYTES, MOST_STEPS, STEPS_PER_BYTE};
+pub use reason::Place;
 
 /// The largest mapping source, in bytes.
 pub const LONGEST_SOURCE_BYTES: usize = 64 * 1024;
@@ -52,15 +53,17 @@ pub enum MappingError {
         name: String,
         /// The word.
         word: String,
-        /// Line and column.
-        at: String,
+        /// Where it stands.
+        at: Place,
     },
     /// The source is not valid jq, or has a shape that is refused.
-    #[error("mapping {name}: {reason}")]
+    #[error("mapping {name}: {place}{reason}", place = at.map(|at| format!("{at}: ")).unwrap_or_default())]
     Syntax {
         /// What the mapping is for.
         name: String,
-        /// What is wrong and where, with the offending part of the source.
+        /// Where, if it is at one place.
+        at: Option<Place>,
+        /// What is wrong, with the offending part of the source.
         reason: String,
     },
     /// The input is not JSON.
@@ -93,6 +96,18 @@ pub enum MappingError {
         /// What it must give.
         expected: &'static str,
     },
+}
+
+impl MappingError {
+    /// Where in the program it is, for errors of compiling.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Refused { at, .. } => Some(*at),
+            Self::Syntax { at, .. } => *at,
+            _ => None,
+        }
+    }
 }
 
 /// A compiled mapping. Compile it once, when a flow is loaded, and run it for every record.
@@ -195,14 +210,15 @@ impl Program {
         }
         source::check(source).map_err(|refusal| match refusal {
             source::Refusal::Word(word, at) => MappingError::Refused { name: owned(), word, at },
-            source::Refusal::Shape(reason) => MappingError::Syntax { name: owned(), reason },
+            source::Refusal::Shape(fault) => syntax(name, fault),
         })?;
         let used = library::Used::by(source);
         let small = functions::all().filter(|(name, ..)| used.has(name));
         let filter = match build(source, variables, used.definitions(), small) {
             // It uses something of the library by an operator, not by its name; or it is wrong.
-            Err(_) => build(source, variables, library::all(), functions::all())
-                .map_err(|reason| MappingError::Syntax { name: owned(), reason })?,
+            Err(_) => {
+                build(source, variables, library::all(), functions::all()).map_err(|fault| syntax(name, fault))?
+            }
             Ok(filter) => filter,
         };
         let variables = variables.iter().map(|name| (*name).to_owned()).collect();
@@ -283,12 +299,16 @@ fn run_once(filter: &Filter, input: &Json, variables: &[Json]) -> Result<Value, 
     }
 }
 
+fn syntax(name: &str, fault: reason::Fault) -> MappingError {
+    MappingError::Syntax { name: name.to_owned(), at: fault.at, reason: fault.words }
+}
+
 fn build<'s>(
     source: &'s str,
     variables: &[&'s str],
     definitions: impl Iterator<Item = Def<&'static str>>,
     functions: impl Iterator<Item = Fun<Data>>,
-) -> Result<Filter, String> {
+) -> Result<Filter, reason::Fault> {
     let arena = Arena::default();
     #[expect(clippy::map_identity, reason = "it shortens the lifetime")]
     let definitions = definitions.map(|definition| -> Def<&'s str> { definition });

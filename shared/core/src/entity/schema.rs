@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 const SCHEMAS: &[(&str, &str)] = &[
     ("carrier", include_str!("../../entities/carrier.json")),
@@ -51,10 +52,10 @@ pub(super) fn bundled(name: &str) -> Option<Value> {
     let mut used: BTreeMap<String, Value> = BTreeMap::new();
     let mut open = localise(&mut schema);
     while let Some(name) = open.pop() {
-        if !used.contains_key(&name) {
-            let mut definition = shared.get(&name)?.clone();
+        if let Entry::Vacant(vacant) = used.entry(name) {
+            let mut definition = shared.get(vacant.key())?.clone();
             open.extend(localise(&mut definition));
-            used.insert(name, definition);
+            vacant.insert(definition);
         }
     }
     let definitions: Map<String, Value> = used.into_iter().collect();

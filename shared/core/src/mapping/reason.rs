@@ -82,12 +82,40 @@ fn is_literal(source: &str, text: &str) -> bool {
     text.len() >= 8 && source.contains(&format!("\"{text}\""))
 }
 
-/// Line and column of a place in a program, both from 1; columns count characters.
-pub(super) fn place(source: &str, offset: usize) -> String {
+/// A place in a program, both from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// The place of a byte of a program.
+pub(super) fn place(source: &str, offset: usize) -> Place {
     let before = source.get(..offset).unwrap_or(source);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("line {line}, column {column}")
+    Place { line, column }
+}
+
+/// Why a program cannot be compiled, and where.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) at: Option<Place>,
+    pub(super) words: String,
+}
+
+impl Fault {
+    fn nowhere(words: &str) -> Self {
+        Self { at: None, words: words.to_owned() }
+    }
 }
 
 /// The start of a part of a program, for people.
@@ -104,35 +132,33 @@ pub(super) fn offset(source: &str, part: &str) -> Option<usize> {
     (start <= source.len()).then_some(start)
 }
 
-pub(super) fn load_reason(source: &str, errors: &jaq_core::load::Errors<&str, ()>) -> String {
+pub(super) fn load_reason(source: &str, errors: &jaq_core::load::Errors<&str, ()>) -> Fault {
     use jaq_core::load::Error;
     let found = errors.first().and_then(|(_, error)| match error {
         Error::Lex(errors) => errors.first().map(|(expected, found)| (expected.as_str().to_owned(), *found)),
         Error::Parse(errors) => errors.first().map(|(expected, found)| (expected.as_str().to_owned(), *found)),
         Error::Io(_) => None,
     });
-    let Some((expected, found)) = found else { return "it is not valid jq".to_owned() };
-    let at = place(source, offset(source, found).unwrap_or(source.len()));
+    let Some((expected, found)) = found else { return Fault::nowhere("it is not valid jq") };
+    let at = Some(place(source, offset(source, found).unwrap_or(source.len())));
     if found.trim().is_empty() {
-        format!("{at}: expected {expected}, found the end")
+        Fault { at, words: format!("expected {expected}, found the end") }
     } else {
-        format!("{at}: expected {expected}, found `{}`", excerpt(found))
+        Fault { at, words: format!("expected {expected}, found `{}`", excerpt(found)) }
     }
 }
 
-pub(super) fn compile_reason(source: &str, errors: &jaq_core::compile::Errors<&str, ()>) -> String {
+pub(super) fn compile_reason(source: &str, errors: &jaq_core::compile::Errors<&str, ()>) -> Fault {
     use jaq_core::compile::Undefined;
     let Some((name, kind)) = errors.first().and_then(|(_, errors)| errors.first()) else {
-        return "it cannot be compiled".to_owned();
+        return Fault::nowhere("it cannot be compiled");
     };
-    let what = match kind {
+    let words = match kind {
         Undefined::Var => format!("variable `{name}` is not known"),
         Undefined::Filter(0) => format!("function `{name}` is not known"),
         Undefined::Filter(arguments) => format!("function `{name}` with {arguments} arguments is not known"),
         other => format!("{} `{name}` is not known", other.as_str()),
     };
-    match offset(source, name).filter(|start| source.get(*start..).is_some_and(|rest| rest.starts_with(name))) {
-        Some(start) => format!("{}: {what}", place(source, start)),
-        None => what,
-    }
+    let start = offset(source, name).filter(|start| source.get(*start..).is_some_and(|rest| rest.starts_with(name)));
+    Fault { at: start.map(|start| place(source, start)), words }
 }

@@ -1,6 +1,6 @@
 //! What a program may not be: words that loop or reach outside, and shapes that take too much stack.
 
-use super::reason::{offset, place};
+use super::reason::{Fault, Place, offset, place};
 use jaq_core::load::lex::{Lexer, StrPart, Tok, Token};
 use jaq_core::load::parse::{BinaryOp, Def, Term};
 
@@ -33,6 +33,15 @@ const REFUSED_WORDS: &[&str] = &[
     "label",
     "setpath",
     "delpaths",
+    // They loop as often as their argument says.
+    "jn",
+    "yn",
+    // Parts of the library that are only for its own definitions.
+    "matches_unpaid",
+    "split_matches_unpaid",
+    "split_unpaid",
+    "regular_cost",
+    "marked_part",
 ];
 
 /// How deeply brackets may nest in a program.
@@ -64,9 +73,13 @@ const IN_PATHS: &[&str] = &[
 /// Why a program is refused.
 pub(super) enum Refusal {
     /// A word, and where it stands.
-    Word(String, String),
+    Word(String, Place),
     /// Anything else.
-    Shape(String),
+    Shape(Fault),
+}
+
+fn shape(at: Option<Place>, words: String) -> Refusal {
+    Refusal::Shape(Fault { at, words })
 }
 
 /// Looks for what a program may not hold. A program that is no jq passes: the compiler has the words for it.
@@ -79,7 +92,7 @@ pub(super) fn check(source: &str) -> Result<(), Refusal> {
         return Err(Refusal::Word(word.to_owned(), at));
     }
     if operators(&tokens) > MOST_OPERATORS {
-        return Err(Refusal::Shape(format!("more than {MOST_OPERATORS} operators follow one another; split it up")));
+        return Err(shape(None, format!("more than {MOST_OPERATORS} operators follow one another; split it up")));
     }
     let term = jaq_core::load::parse::Parser::new(&tokens).parse(|parser| parser.term());
     term.map_or(Ok(()), |term| terms(source, &term))
@@ -96,10 +109,9 @@ fn brackets(source: &str) -> Result<(), Refusal> {
             '\n' => in_comment = false,
             _ if in_comment => {}
             '\\' if in_string => {
-                if characters.next() == Some('(') {
-                    in_string = false;
-                    open.push(true);
-                }
+                let begins_code = characters.next() == Some('(');
+                in_string = !begins_code;
+                open.extend(begins_code.then_some(true));
             }
             '"' => in_string = !in_string,
             _ if in_string => {}
@@ -109,7 +121,7 @@ fn brackets(source: &str) -> Result<(), Refusal> {
             _ => {}
         }
         if open.len() > DEEPEST_BRACKETS {
-            return Err(Refusal::Shape(format!("brackets nest deeper than {DEEPEST_BRACKETS} levels")));
+            return Err(shape(None, format!("brackets nest deeper than {DEEPEST_BRACKETS} levels")));
         }
     }
     Ok(())
@@ -216,8 +228,8 @@ fn terms(source: &str, term: &Term<&str>) -> Result<(), Refusal> {
 /// each of its values, and the stack is not counted.
 fn path(source: &str, term: &Term<&str>) -> Result<(), Refusal> {
     let refused = |name: &str| {
-        let at = offset(source, name).map(|start| format!("{}: ", place(source, start))).unwrap_or_default();
-        Err(Refusal::Shape(format!("{at}`{name}` cannot name a place that is changed; write the path out")))
+        let at = offset(source, name).map(|start| place(source, start));
+        Err(shape(at, format!("`{name}` cannot name a place that is changed; write the path out")))
     };
     match term {
         Term::Fold(name, ..) => refused(name),
@@ -227,8 +239,8 @@ fn path(source: &str, term: &Term<&str>) -> Result<(), Refusal> {
                 return refused(name);
             }
             // Conditions are run, not followed.
-            let followed = arguments.iter().filter(|_| *name != "select");
-            followed.map(|argument| path(source, argument)).collect()
+            let mut followed = arguments.iter().filter(|_| *name != "select");
+            followed.try_for_each(|argument| path(source, argument))
         }
         Term::BinOp(left, operator, right) => {
             path(source, left)?;

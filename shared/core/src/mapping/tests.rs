@@ -192,3 +192,15 @@ fn updates_are_as_in_jq() {
         assert_eq!(run(source, input).unwrap_or_else(|error| panic!("{source}: {error}")), expected, "{source}");
     }
 }
+
+#[test]
+fn what_is_offered_is_known() {
+    let mut natives: Vec<String> =
+        functions::all().map(|(name, arguments, _)| format!("{name}/{}", arguments.len())).collect();
+    let definitions = library::all().map(|definition| format!("{}/{}", definition.name, definition.args.len()));
+    natives.extend(definitions);
+    natives.sort();
+    natives.dedup();
+    // A new release of jaq may offer what reaches outside: look at what this shows before it is accepted.
+    insta::assert_snapshot!(natives.join(" "));
+}

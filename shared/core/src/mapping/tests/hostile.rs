@@ -159,11 +159,16 @@ fn deep() -> Vec<String> {
         "\"[\" * 50000 | fromjson".to_owned(),
         "[.n[] | [[[[[[[[[[.]]]]]]]]]]] | flatten | length".to_owned(),
         ".n | flatten(1000000000) | length".to_owned(),
+        "jn(2000000000; 1)".to_owned(),
+        ".t | matches_unpaid(\"(a{1000}){1000}\"; \"g\")".to_owned(),
         ".t | test(\"(\" * 400 + \"a\" + \")\" * 400)".to_owned(),
     ]
 }
 
-fn outcomes(programs: Vec<String>) -> Vec<(String, Duration, Result<Result<usize, MappingError>, String>)> {
+/// What came of a program, or that nothing came.
+type Outcome = Result<Result<usize, MappingError>, String>;
+
+fn outcomes(programs: Vec<String>) -> Vec<(String, Duration, Outcome)> {
     let run = |source: String| {
         let started = Instant::now();
         let short: String = source.chars().take(80).collect();
