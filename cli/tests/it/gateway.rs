@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 const ROUTES: &[&str] = &[
     "/v1/connectors/{connector}",
     "/v1/tenants/{tenant}/bundle",
+    "/v1/tenants/{tenant}/bundle/versions",
+    "/v1/tenants/{tenant}/bundle/versions/{version}",
     "/v1/tenants/{tenant}/connections/{connection}/secret",
     "/v1/tenants/{tenant}/connections/{connection}/consent",
     "/v1/tenants/{tenant}/connections/{connection}/consent/code",
@@ -80,12 +82,19 @@ impl Gateway {
 
     /// Runs `fluxnex connection …` for the tenant.
     pub async fn run(&mut self, arguments: &[&str]) -> Said {
-        let mut all = vec!["connection".to_owned()];
-        all.extend(arguments.iter().map(|word| (*word).to_owned()));
+        let mut all = vec!["connection"];
+        all.extend(arguments);
+        self.run_in(Path::new("/"), &all).await
+    }
+
+    /// Runs `fluxnex …` for the tenant in a folder.
+    pub async fn run_in(&mut self, folder: &Path, arguments: &[&str]) -> Said {
+        let all: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let folder = folder.to_owned();
         let (url, tenant) = (self.url.clone(), self.setting.tenant.to_string());
         self.serve_while(move || {
             let words: Vec<&str> = all.iter().map(String::as_str).collect();
-            fluxnex_with(Path::new("/"), &words, &[("FLUXNEX_API", &url), ("FLUXNEX_TENANT", &tenant)])
+            fluxnex_with(&folder, &words, &[("FLUXNEX_API", &url), ("FLUXNEX_TENANT", &tenant)])
         })
         .await
     }
@@ -118,10 +127,13 @@ async fn pass(State(sender): State<mpsc::UnboundedSender<Call>>, request: Reques
         head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
     let headers: serde_json::Map<String, Value> =
         headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    let pairs = head.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let query: serde_json::Map<String, Value> =
+        pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
     let key = format!("{} {route}", head.method);
     let event = json!({
         "version": "2.0", "routeKey": key, "rawPath": head.uri.path(), "rawQueryString": "",
-        "headers": headers, "pathParameters": parameters,
+        "headers": headers, "pathParameters": parameters, "queryStringParameters": query,
         "requestContext": {
             "http": {"method": head.method.as_str(), "path": head.uri.path(), "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "x"},
             "requestId": "r", "routeKey": key, "stage": "$default", "timeEpoch": 0,

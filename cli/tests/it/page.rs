@@ -1,4 +1,5 @@
-//! docs/connectors.md does what it says: its files are written, its server is started, its commands are run.
+//! docs/connectors.md and docs/flows.md do what they say: their files are written, a server is started, their commands
+//! are run.
 
 use crate::command::{Said, said};
 use std::fs;
@@ -108,50 +109,69 @@ fn assert_says(command: &str, said: &Said, lines: &[&str]) {
     }
 }
 
-#[test]
-fn the_page_builds_a_connector() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/connectors.md")).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let page = page.replace(PORT, &port);
-    let holder = tempfile::tempdir().unwrap();
-    let folder = holder.path();
+/// Does what a page says in a folder. Gives its application, if it has one, and how many commands ran.
+fn play(page: &str, folder: &Path, port: &str) -> (Option<Application>, usize) {
     let mut application = None;
     let mut ran = 0;
-    for block in blocks(&page) {
+    for block in blocks(page) {
         if let Some(file) = block.word("file") {
             let path = folder.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            if file.contains("/tests/") {
+            if file.starts_with("help-desk/tests/") {
                 // As the page says: what `new` wrote for its own example goes.
                 fs::remove_dir_all(path.parent().unwrap()).unwrap();
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
             }
             fs::write(&path, &block.text).unwrap();
             if file == "server.py" {
-                application = Some(start(folder, &port));
+                application = Some(start(folder, port));
             }
         }
-        if block.language != "console" {
-            continue;
-        }
-        let changed = block.word("change").map(|file| {
-            let path = folder.join(file);
-            let before = fs::read_to_string(&path).unwrap();
-            let after = before.replacen(block.word("from").unwrap(), block.word("to").unwrap(), 1);
-            assert_ne!(before, after, "{block:?}");
-            fs::write(&path, after).unwrap();
-            (path, before)
-        });
-        for (command, lines) in commands(&block.text) {
-            let said = run(folder, command);
-            assert_says(command, &said, &lines);
-            let code = block.word("exit").map_or(i32::from(changed.is_some()), |code| code.parse().unwrap());
-            assert_eq!(said.code, code, "{command}: {said:?}");
-            ran += 1;
-        }
-        if let Some((path, before)) = changed {
-            fs::write(path, before).unwrap();
+        if block.language == "console" {
+            ran += play_commands(&block, folder);
         }
     }
+    (application, ran)
+}
+
+fn play_commands(block: &Block<'_>, folder: &Path) -> usize {
+    let changed = block.word("change").map(|file| {
+        let path = folder.join(file);
+        let before = fs::read_to_string(&path).unwrap();
+        let after = before.replacen(block.word("from").unwrap(), block.word("to").unwrap(), 1);
+        assert_ne!(before, after, "{block:?}");
+        fs::write(&path, after).unwrap();
+        (path, before)
+    });
+    let commands = commands(&block.text);
+    for (command, lines) in &commands {
+        let said = run(folder, command);
+        assert_says(command, &said, lines);
+        let code = block.word("exit").map_or(i32::from(changed.is_some()), |code| code.parse().unwrap());
+        assert_eq!(said.code, code, "{command}: {said:?}");
+    }
+    if let Some((path, before)) = changed {
+        fs::write(path, before).unwrap();
+    }
+    commands.len()
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)).unwrap()
+}
+
+#[test]
+fn the_page_builds_a_connector() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let page = page("connectors.md").replace(PORT, &port);
+    let folder = tempfile::tempdir().unwrap();
+    let (application, ran) = play(&page, folder.path(), &port);
     assert!(application.is_some() && ran >= 8, "the page lost its commands: {ran}");
+}
+
+#[test]
+fn the_page_builds_a_flow() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, ran) = play(&page("flows.md"), folder.path(), PORT);
+    assert!(ran >= 9, "the page lost its commands: {ran}");
 }

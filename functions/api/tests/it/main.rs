@@ -11,3 +11,4 @@ mod refusing;
 mod secrets;
 mod support;
 mod testing;
+mod versions;

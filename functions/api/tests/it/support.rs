@@ -154,16 +154,47 @@ impl Stage {
         self.request("GET /v1/tenants/{tenant}/bundle", json!({ "tenant": tenant }), json!({}), None).await
     }
 
+    /// A bundle applied as an older version: `PUT …/bundle?restores=3`.
+    pub(crate) async fn put_restoring(&self, bundle: &Value, version: &str) -> Answer {
+        let parameters = json!({ "tenant": self.setting.tenant });
+        let query = json!({ "restores": version });
+        let body = bundle.to_string();
+        let route = "PUT /v1/tenants/{tenant}/bundle";
+        self.request_with(route, parameters, json!({}), query, Some(&body)).await
+    }
+
+    pub(crate) async fn get_versions(&self, tenant: &str, query: Value) -> Answer {
+        let route = "GET /v1/tenants/{tenant}/bundle/versions";
+        self.request_with(route, json!({ "tenant": tenant }), json!({}), query, None).await
+    }
+
+    pub(crate) async fn get_version(&self, version: &str) -> Answer {
+        let parameters = json!({ "tenant": self.setting.tenant, "version": version });
+        self.request("GET /v1/tenants/{tenant}/bundle/versions/{version}", parameters, json!({}), None).await
+    }
+
     pub(crate) async fn get_connector(&self, name: &str) -> Answer {
         self.request("GET /v1/connectors/{connector}", json!({ "connector": name }), json!({}), None).await
     }
 
     async fn request(&self, route: &str, parameters: Value, headers: Value, body: Option<&str>) -> Answer {
+        self.request_with(route, parameters, headers, json!({}), body).await
+    }
+
+    async fn request_with(
+        &self,
+        route: &str,
+        parameters: Value,
+        headers: Value,
+        query: Value,
+        body: Option<&str>,
+    ) -> Answer {
         let request = json!({
             "version": "2.0",
             "routeKey": route,
             "rawPath": "/", "rawQueryString": "", "headers": headers,
             "pathParameters": parameters,
+            "queryStringParameters": query,
             "requestContext": {
                 "http": {"method": "PUT", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.1", "userAgent": "x"},
                 "requestId": "r", "routeKey": route, "stage": "$default", "timeEpoch": 0,
