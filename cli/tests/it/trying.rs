@@ -108,11 +108,17 @@ async fn many_are_read_sent_in_batches_and_deleted() {
     assert_eq!((partly.code, outcome(&partly).pointer("/items/1/failed/status")), (1, Some(&json!(422))), "{partly:?}");
 
     let deleted = run(&["delete", "Ticket", "T-1"]).await;
-    assert_eq!((deleted.code, outcome(&deleted).pointer("/delivered/target_id")), (0, Some(&json!("T-1"))), "{deleted:?}");
+    assert_eq!(
+        (deleted.code, outcome(&deleted).pointer("/delivered/target_id")),
+        (0, Some(&json!("T-1"))),
+        "{deleted:?}"
+    );
     let refused = run(&["delete", "Ticket", "T-2"]).await;
     assert_eq!((refused.code, outcome(&refused).pointer("/failed/status")), (1, Some(&json!(409))), "{refused:?}");
 
-    for (garbage, expected) in [("[]", "has no records"), ("{}", "is no list of"), (r#"[{"record": {}}]"#, "is no list of")] {
+    for (garbage, expected) in
+        [("[]", "has no records"), ("{}", "is no list of"), (r#"[{"record": {}}]"#, "is no list of")]
+    {
         fs::write(folder.path().join("items.json"), garbage).unwrap();
         let said = run(&["send-batch", "Ticket", "items.json"]).await;
         assert!(said.code == 2 && format!("{}{}", said.out, said.err).contains(expected), "{garbage}: {said:?}");
