@@ -26,7 +26,9 @@ fn authorise(url: String, tenant: String, answer: Answer) -> (i32, String) {
             let redirect = query["redirect_uri"].replace("%3A", ":").replace("%2F", "/");
             let (host, path) = redirect.strip_prefix("http://").unwrap().split_once('/').unwrap();
             let mut stream = TcpStream::connect(host).unwrap();
-            write!(stream, "GET /{path}?{} HTTP/1.1\r\nhost: {host}\r\n\r\n", answer(query["state"])).unwrap();
+            // In one piece: the program may answer and hang up as soon as it has the first line.
+            let request = format!("GET /{path}?{} HTTP/1.1\r\nhost: {host}\r\n\r\n", answer(query["state"]));
+            stream.write_all(request.as_bytes()).unwrap();
             let _ = stream.read_to_string(&mut said);
         }
         said.push_str(&line);

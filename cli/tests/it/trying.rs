@@ -31,7 +31,7 @@ target:
         max_items: 10
         method: POST
         path: /tickets/batch
-        body: 'map({key, ours: .external_id, id: .target.id, subject: .payload.subject})'
+        body: 'map({key: .key, ours: .external_id, id: .target.id, subject: .payload.subject})'
         items: '.items'
 "#;
 

@@ -79,9 +79,12 @@ async fn what_lacks_is_found() {
     fs::write(folder.join("samples/notes.txt"), "x").unwrap();
     fs::write(folder.join("samples/broken.json"), "{").unwrap();
     let found = shown(&check(&folder).await);
-    for expected in
-        ["README.md: a connector has one page", "tests: there is no .yaml file", "only .json files", "it is no JSON"]
-    {
+    for expected in [
+        "README.md: a connector has one page",
+        "tests: there is no .yaml file",
+        "only .json and .xml files",
+        "it is no JSON",
+    ] {
         assert!(found.iter().any(|finding| finding.contains(expected)), "{expected} is not in {found:#?}");
     }
     let nothing = shown(&check(&holder.path().join("nosuch")).await);

@@ -22,10 +22,13 @@ fn each_folder_is_complete_and_named_after_its_connector() {
         for setting in said.settings.keys().chain(said.credentials.keys()) {
             assert!(page.contains(&format!("`{setting}`")), "{name}: README.md says nothing of {setting}");
         }
-        for (files, ending) in [("samples", "json"), ("tests", "yaml")] {
+        for (files, endings) in [("samples", &["json", "xml"][..]), ("tests", &["yaml"])] {
             let paths: Vec<_> = fs::read_dir(folder.join(files)).unwrap().map(|file| file.unwrap().path()).collect();
             assert!(!paths.is_empty(), "{name}: {files} is empty");
-            assert!(paths.iter().all(|path| path.extension().is_some_and(|found| found == ending)), "{name}: {files}");
+            let fits = |path: &std::path::PathBuf| {
+                endings.iter().any(|ending| path.extension().is_some_and(|found| found == *ending))
+            };
+            assert!(paths.iter().all(fits), "{name}: {files}");
         }
     }
 }

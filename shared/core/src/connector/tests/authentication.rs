@@ -61,8 +61,8 @@ fn no_proof_stands_in_a_header_that_frames_the_request() {
         let expected = format!("{name} frames the request; it cannot carry a proof");
         for authentication in [
             json!({"kind": "api_key", "key": "token", "header": name}),
-            json!({"kind": "hmac_signature", "key": "token", "header": name, "encoding": "hex"}),
-            json!({"kind": "session_login", "login": {"path": "/login", "json": {"t": "token"}}, "token": ".t", "header": name}),
+            json!({"kind": "hmac_signature", "key": "token", "header": name, "encoding": "hex", "signed": "{body}"}),
+            json!({"kind": "session_login", "login": {"method": "POST", "path": "/login", "json": {"t": "token"}}, "token": ".t", "header": name}),
         ] {
             let error = refused(&authentication);
             assert!(error.contains(&expected), "{authentication}: {error}");
@@ -72,8 +72,7 @@ fn no_proof_stands_in_a_header_that_frames_the_request() {
 
 #[test]
 fn a_session_is_named_by_a_token_or_a_cookie() {
-    let login =
-        json!({"kind": "session_login", "login": {"path": "/login", "form": {"user": "token", "password": "other"}}});
+    let login = json!({"kind": "session_login", "login": {"method": "POST", "path": "/login", "form": {"user": "token", "password": "other"}}});
     for good in [
         json!({"token": ".token"}),
         json!({"token": ".token", "header": "X-Session", "prefix": "S "}),
@@ -106,7 +105,8 @@ fn a_session_is_named_by_a_token_or_a_cookie() {
 
 #[test]
 fn a_signed_time_is_sent_along() {
-    let hmac = json!({"kind": "hmac_signature", "key": "token", "header": "X-Sign", "encoding": "hex"});
+    let hmac =
+        json!({"kind": "hmac_signature", "key": "token", "header": "X-Sign", "encoding": "hex", "signed": "{body}"});
     let timed = json!({"signed": "{timestamp}.{body}", "timestamp_header": "X-Time"});
     assert_eq!(with(&merged(&hmac, timed.clone())), Ok(()));
     for (change, expected) in [
