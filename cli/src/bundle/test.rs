@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ended> {
     }
     let failed = tested.ran.iter().filter(|ran| ran.difference.is_some()).count() + tested.findings.len();
     let passed = tested.ran.iter().filter(|ran| ran.difference.is_none()).count();
-    terminal.say(format!("{}, {failed} failed", number(passed, "case")));
+    terminal.say(format!("{}, {failed} failed", number(tested.ran.len(), "case")));
     let written = &tested.written;
     terminal.answer(&json!({
         "passed": passed, "failed": failed, "cases": tested.ran, "findings": tested.findings, "written": written,

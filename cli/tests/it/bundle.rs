@@ -7,8 +7,20 @@ use std::fs;
 use std::path::Path;
 
 const INIT: &[&str] = &[
-    "init", "acme", "--tenant", "acme", "--entity", "customer", "--source", "odata", "--source-object", "Customers",
-    "--target", "webhook", "--target-object", "customer.updated",
+    "init",
+    "acme",
+    "--tenant",
+    "acme",
+    "--entity",
+    "customer",
+    "--source",
+    "odata",
+    "--source-object",
+    "Customers",
+    "--target",
+    "webhook",
+    "--target-object",
+    "customer.updated",
 ];
 
 fn answer(said: &Said) -> Value {
@@ -49,16 +61,25 @@ fn a_bundle_is_made_checked_and_tried() {
     assert!(strict.code == 1 && strict.out.contains("give --set ODATA_URL=…"), "{strict:?}");
     let folder = holder.path().join("acme");
     assert!(fluxnex(&folder, &["test"]).out.contains("1 case, 0 failed"));
-    let mapped = fluxnex(&folder, &["map", "customers", "--record", "tests/records/customer.json", "--id", "7", "--json"]);
-    assert_eq!((mapped.code, &answer(&mapped)["entity"]["name"]), (0, &Value::from("Adler GmbH & Co. KG")), "{mapped:?}");
-    let length = fluxnex(&folder, &["map", "--expression", ".name | length", "--record", "tests/records/customer.json"]);
+    let mapped =
+        fluxnex(&folder, &["map", "customers", "--record", "tests/records/customer.json", "--id", "7", "--json"]);
+    assert_eq!(
+        (mapped.code, &answer(&mapped)["entity"]["name"]),
+        (0, &Value::from("Adler GmbH & Co. KG")),
+        "{mapped:?}"
+    );
+    let length =
+        fluxnex(&folder, &["map", "--expression", ".name | length", "--record", "tests/records/customer.json"]);
     assert_eq!((length.code, length.out.trim()), (0, "19"), "{length:?}");
     let wrong = fluxnex(&folder, &["map", "--expression", ".name[", "--record", "tests/records/customer.json"]);
     assert!(wrong.code == 1 && wrong.out.contains("mapping expression"), "{wrong:?}");
     for (arguments, expected) in [
         (&["map", "nosuch", "--record", "tests/records/customer.json"][..], "there are: customers"),
         (&["map", "customers", "--record", "nosuch.json"], "cannot read nosuch.json"),
-        (&["map", "customers", "--record", "tests/records/customer.json", "--id", "1", "--target", "x"], "there are: webhook"),
+        (
+            &["map", "customers", "--record", "tests/records/customer.json", "--id", "1", "--target", "x"],
+            "there are: webhook",
+        ),
         (&["map", "customers", "--sample", "customer"], "give --record FILE"),
         (&["validate", "--set", "x"], "NAME=value"),
         (&["validate", "--variables", "nosuch.yaml"], "nosuch.yaml"),
@@ -73,7 +94,10 @@ fn a_bundle_is_made_checked_and_tried() {
     assert!(shown.out.contains("DIFFERS customers/a customer") && shown.out.contains("+  \"failure\""), "{shown:?}");
     change(&folder.join("mappings/customer.to_entity.jq"), ".nme", ".nme[");
     let faulty = fluxnex(holder.path(), &["validate", "acme", "--json"]);
-    assert_eq!((faulty.code, &answer(&faulty)["findings"][0]["file"]), (1, &Value::from("mappings/customer.to_entity.jq")));
+    assert_eq!(
+        (faulty.code, &answer(&faulty)["findings"][0]["file"]),
+        (1, &Value::from("mappings/customer.to_entity.jq"))
+    );
     assert_eq!(fluxnex(&folder, &["test"]).code, 1, "a bundle with faults is not tried");
     assert_eq!(fluxnex(holder.path(), &["validate", "nosuch"]).code, 1);
 }
@@ -82,7 +106,11 @@ fn a_bundle_is_made_checked_and_tried() {
 fn a_sample_of_the_connector_goes_through_an_example() {
     let clone = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let said = fluxnex(&clone, &["map", "invoices", "--folder", "examples/acme", "--sample", "invoice", "--json"]);
-    assert_eq!((said.code, &answer(&said)["targets"]["quickbooks"]["payload"]["DocNumber"]), (0, &Value::from("INV-000123")), "{said:?}");
+    assert_eq!(
+        (said.code, &answer(&said)["targets"]["quickbooks"]["payload"]["DocNumber"]),
+        (0, &Value::from("INV-000123")),
+        "{said:?}"
+    );
     let unknown = fluxnex(&clone, &["map", "invoices", "--folder", "examples/acme", "--sample", "nosuch"]);
     assert!(unknown.code == 2 && unknown.err.contains("there are: account, invoice"), "{unknown:?}");
 }
@@ -111,18 +139,28 @@ async fn a_bundle_is_planned_applied_and_taken_back() {
     let init: Vec<&str> = INIT.iter().map(|word| if *word == "acme" { tenant.as_str() } else { *word }).collect();
     assert_eq!(fluxnex(holder.path(), &init).code, 0);
     let folder = holder.path().join(&tenant);
-    let values = ["--set", "PROFILE=local", "--set", "ODATA_URL=https://erp.example.com", "--set", "WEBHOOK_URL=https://partner.example.com"];
-    let with = |command: &'static [&'static str]| -> Vec<&'static str> { command.iter().copied().chain(values).collect() };
+    let values = [
+        "--set",
+        "PROFILE=local",
+        "--set",
+        "ODATA_URL=https://erp.example.com",
+        "--set",
+        "WEBHOOK_URL=https://partner.example.com",
+    ];
+    let with =
+        |command: &'static [&'static str]| -> Vec<&'static str> { command.iter().copied().chain(values).collect() };
 
     let planned = gateway.run_in(&folder, &with(&["plan", "--detailed-exitcode"])).await;
     assert_eq!(planned.code, 1, "{planned:?}");
-    for expected in ["+ connection odata", "- connection revenova", "~ flow customers", "source.connection: revenova -> odata"] {
+    for expected in
+        ["+ connection odata", "- connection revenova", "~ flow customers", "source.connection: revenova -> odata"]
+    {
         assert!(planned.out.contains(expected), "{expected}: {}", planned.out);
     }
     let refused = gateway.run_in(&folder, &with(&["apply"])).await;
     assert!(refused.code == 2 && refused.err.contains("would remove connection alerts"), "{refused:?}");
     let applied = gateway.run_in(&folder, &with(&["apply", "--yes", "--json"])).await;
-    assert_eq!((applied.code, &answer(&applied)["version"]), (0, &Value::from(2)), "{applied:?}");
+    assert_eq!((applied.code, &answer(&applied)["version"]), (0, &Value::from(3)), "{applied:?}");
     let same = gateway.run_in(&folder, &with(&["plan", "--detailed-exitcode"])).await;
     assert!(same.code == 0 && same.out.contains("what runs is this bundle"), "{same:?}");
 
@@ -132,12 +170,13 @@ async fn a_bundle_is_planned_applied_and_taken_back() {
     assert_eq!(gateway.run_in(&folder, &with(&["apply"])).await.code, 0, "nothing is removed: nothing is asked");
 
     let back = gateway.run_in(&folder, &["rollback"]).await;
-    assert!(back.code == 0 && back.out.contains("version 4 runs"), "{back:?}");
+    assert!(back.code == 0 && back.out.contains("version 5 runs"), "{back:?}");
     let history = gateway.run_in(&folder, &["history", "--json"]).await;
-    let versions: Vec<i64> = answer(&history)["versions"].as_array().unwrap().iter().map(|it| it["version"].as_i64().unwrap()).collect();
-    assert_eq!(versions, [4, 3, 2, 1]);
-    assert!(gateway.run_in(&folder, &["history"]).await.out.starts_with("*    4  "));
-    let first = gateway.run_in(&folder, &["rollback", "--to", "1", "--yes"]).await;
+    let versions: Vec<i64> =
+        answer(&history)["versions"].as_array().unwrap().iter().map(|it| it["version"].as_i64().unwrap()).collect();
+    assert_eq!(versions, [5, 4, 3, 2, 1]);
+    assert!(gateway.run_in(&folder, &["history"]).await.out.starts_with("*    5  "));
+    let first = gateway.run_in(&folder, &["rollback", "--to", "2", "--yes"]).await;
     assert!(first.code == 0 && first.out.contains("+ connection revenova"), "{first:?}");
     let unknown = gateway.run_in(&folder, &["rollback", "--to", "99"]).await;
     assert!(unknown.code == 1 && unknown.err.contains("no version 99"), "{unknown:?}");

@@ -28,6 +28,18 @@ impl Places {
     /// rule of a list by its number from 1). A field that is not there has the place of what it would be in.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Place> {
+        let (key, value) = self.walk(path)?;
+        // A text is marked itself, what has fields by its name.
+        Some(place(if matches!(value.value, Node::Leaf) && known(value.referenced) { value.referenced } else { key }))
+    }
+
+    /// The place of a field's name.
+    #[must_use]
+    pub fn name(&self, path: &str) -> Option<Place> {
+        self.walk(path).map(|(key, _)| place(key))
+    }
+
+    fn walk(&self, path: &str) -> Option<(Location, &Spanned<Node>)> {
         let mut node = &self.0;
         let mut here = None;
         let mut rest = path;
@@ -47,9 +59,7 @@ impl Places {
             };
             (here, node, rest) = (Some((key, value)), value, left);
         }
-        let (key, value) = here?;
-        // A text is marked itself, what has fields by its name.
-        Some(place(if matches!(value.value, Node::Leaf) && known(value.referenced) { value.referenced } else { key }))
+        here
     }
 
     /// How the fields below a path are called, for hints.

@@ -49,7 +49,7 @@ async fn a_fault_inside_a_bundle_is_named_by_its_place() {
         ("/flows/invoices/source/object", json!("NoSuchObject"), "flows.invoices.source"),
         ("/flows/invoices/targets/0/connection", json!("nosuch"), "flows.invoices.targets.1.connection"),
         ("/flows/invoices/entity", json!("nosuch"), "flows.invoices.entity"),
-        ("/notifications/0/connection", json!("nosuch"), "notifications.0.connection"),
+        ("/notifications/0/connection", json!("nosuch"), "notifications.1.connection"),
     ];
     for (pointer, value, place) in cases {
         let mut bundle = stage.bundle();

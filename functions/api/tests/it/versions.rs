@@ -57,7 +57,10 @@ async fn an_older_version_is_read_and_applied_again_as_a_new_one() {
     let running = stage.get_bundle(stage.setting.tenant.as_str()).await;
     assert_eq!(running.body["bundle"], bundles[1]);
     let log = stage.log().await;
-    assert!(log.iter().any(|entry| entry.starts_with("bundle.rollback") && entry.contains("\"restores\":2")), "{log:?}");
+    assert!(
+        log.iter().any(|entry| entry.starts_with("bundle.rollback") && entry.contains("\"restores\":2")),
+        "{log:?}"
+    );
 }
 
 #[tokio::test]

@@ -139,6 +139,11 @@ impl Sight<'_> {
             (None, Some((line, _))) if line > 1 => {
                 Finding::of(self.file, format!("{message} (in line {line} of it)")).at(self.place(&error.at))
             }
+            // What is wrong is the name, not what stands behind it.
+            (None, _) if error.reason.starts_with("unknown field") => {
+                let place = self.places.as_ref().and_then(|places| places.name(&error.at));
+                Finding::of(self.file, message).at(place)
+            }
             (None, _) => Finding::of(self.file, message).at(self.place(&error.at)),
         };
         Finding { conceal: error.conceal, ..finding.hint(error.hint.clone()) }

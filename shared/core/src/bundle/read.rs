@@ -173,10 +173,9 @@ impl Reader<'_> {
 
     fn rename(&mut self, steps: &[Step], meant: String) {
         let Some((Step::Name(name), parents)) = steps.split_last() else { return };
-        if let Some(fields) = walk(&mut self.document, parents).and_then(Value::as_object_mut) {
-            if let Some(value) = fields.remove(name) {
-                fields.insert(meant, value);
-            }
+        let fields = walk(&mut self.document, parents).and_then(Value::as_object_mut);
+        if let Some((fields, value)) = fields.and_then(|fields| fields.remove(name).map(|value| (fields, value))) {
+            fields.insert(meant, value);
         }
     }
 

@@ -83,16 +83,15 @@ fn is_wrong(scope: &Scope<'_>, definition: &FlowDefinition) -> bool {
 fn source(scope: &Scope<'_>, id: &FlowId, definition: &FlowDefinition, errors: &mut Vec<BundleError>) {
     let source = &definition.source;
     let at = |field: &str| format!("flows.{id}.{field}");
-    if let Some(connection) = scope.known(&source.connection, &at("source.connection"), errors) {
-        if connection.manifest.source_object(&source.object).is_none() {
-            let names: Vec<&str> = connection.manifest.objects.keys().map(ObjectName::as_str).collect();
-            let reason = format!("{} has no object {}", connection.definition.connector, source.object);
-            let hint = match names.as_slice() {
-                [] => "the connector is no source".to_owned(),
-                names => fault::meant(source.object.as_str(), names),
-            };
-            errors.push(BundleError::new(at("source.object"), reason).hint(hint));
-        }
+    let connection = scope.known(&source.connection, &at("source.connection"), errors);
+    if let Some(connection) = connection.filter(|it| it.manifest.source_object(&source.object).is_none()) {
+        let names: Vec<&str> = connection.manifest.objects.keys().map(ObjectName::as_str).collect();
+        let reason = format!("{} has no object {}", connection.definition.connector, source.object);
+        let hint = match names.as_slice() {
+            [] => "the connector is no source".to_owned(),
+            names => fault::meant(source.object.as_str(), names),
+        };
+        errors.push(BundleError::new(at("source.object"), reason).hint(hint));
     }
     if !entity::exists(&definition.entity) {
         let names: Vec<&str> = entity::names().collect();
@@ -158,8 +157,8 @@ fn deletions(
 }
 
 fn takes(connection: &Connection, object: &ObjectName) -> bool {
-    let names = connection.manifest.target.iter().flat_map(|target| target.objects.keys());
-    names.into_iter().any(|name| name == object || name.as_str() == ANY_OBJECT)
+    let mut names = connection.manifest.target.iter().flat_map(|target| target.objects.keys());
+    names.any(|name| name == object || name.as_str() == ANY_OBJECT)
 }
 
 fn unique(definitions: &Definitions, id: &FlowId, definition: &FlowDefinition, errors: &mut Vec<BundleError>) {
