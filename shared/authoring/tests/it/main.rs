@@ -1,5 +1,5 @@
 //! Folders are made, checked and found wanting.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "in a test a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod broken;
 mod bundle;
