@@ -75,7 +75,7 @@ async fn with_target(target: Value) -> Stage {
 
 #[tokio::test]
 async fn a_mapping_that_fails_is_a_failed_delivery_that_is_told() {
-    let stage = with_target(json!({"to_target": "error(\"marked \" + .name)"})).await;
+    let stage = with_target(json!({"to_target": "error(\"no \" + .name)"})).await;
     let batch = stage.normalised(&[ada(1, "marked")]).await;
     for _ in 0..2 {
         assert!(stage.run(&batch).await.is_empty());

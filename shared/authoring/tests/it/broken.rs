@@ -113,12 +113,6 @@ const FAULTS: &[Fault] = &[
     ),
     ("unknown_notification", BUNDLE, "on: [event.failed]", "on: [event.faild]"),
     ("notification_to_nobody", BUNDLE, "connection: alerts\n    on", "connection: alarms\n    on"),
-    (
-        "notification_to_a_source",
-        BUNDLE,
-        "  alerts:\n    connector: webhook\n    settings:\n      url: https://alerts.example.com",
-        "  alerts:\n    connector: odata-v2\n    settings:\n      url: https://alerts.example.com",
-    ),
     ("extensions_that_are_no_schema", EXTENSIONS, "\"type\": \"string\"", "\"type\": \"text\""),
     ("extensions_that_lead_out", EXTENSIONS, "\"type\": \"string\"", "\"$ref\": \"https://example.com/region.json\""),
     ("extensions_that_are_no_json", EXTENSIONS, "{ \"type\": \"object\"", "{ type: \"object\""),
