@@ -58,7 +58,9 @@ fn told(way: &WebhookWay, url: &str) -> Told {
                 let unit = if *timestamp_unit == TimeUnit::Seconds { "seconds" } else { "milliseconds" };
                 words.push_str(&format!("; the time of sending, in {unit} since 1970, in {timestamp}"));
             }
-            (words, hmac(url, &body, header, prefix, *encoding, &signed, timestamp_header.as_deref(), *timestamp_unit))
+            let timestamp = timestamp_header.as_deref().map(|name| (name, *timestamp_unit));
+            let hmac = Hmac { header, prefix, encoding: *encoding, signed: &signed, timestamp };
+            (words, hmac.example(url, &body))
         }
         SignatureScheme::StandardWebhooks { .. } => {
             let words = "Standard Webhooks 1.0: webhook-id, webhook-timestamp and webhook-signature".to_owned();
@@ -95,45 +97,49 @@ impl Body {
     }
 }
 
-fn hmac(
-    url: &str,
-    body: &Body,
-    header: &str,
-    prefix: &str,
+/// How a body is signed with HMAC-SHA256.
+struct Hmac<'a> {
+    header: &'a str,
+    prefix: &'a str,
     encoding: Encoding,
-    signed: &str,
-    timestamp_header: Option<&str>,
-    unit: TimeUnit,
-) -> String {
-    let mut lines = vec![format!("body='{}'", body.text)];
-    if timestamp_header.is_some() {
-        let thousandths = if unit == TimeUnit::Seconds { "" } else { "000" };
-        lines.push(format!("timestamp=$(date +%s){thousandths}"));
+    signed: &'a str,
+    /// The header with the time of sending, and its unit.
+    timestamp: Option<(&'a str, TimeUnit)>,
+}
+
+impl Hmac<'_> {
+    fn example(&self, url: &str, body: &Body) -> String {
+        let Self { header, prefix, encoding, signed, timestamp } = *self;
+        let mut lines = vec![format!("body='{}'", body.text)];
+        if let Some((_, unit)) = timestamp {
+            let thousandths = if unit == TimeUnit::Seconds { "" } else { "000" };
+            lines.push(format!("timestamp=$(date +%s){thousandths}"));
+        }
+        if signed.contains("{body_sha256}") {
+            lines.push("body_sha256=$(printf '%s' \"$body\" | openssl dgst -sha256 -r | cut -d' ' -f1)".to_owned());
+        }
+        let path = url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
+        let places = [
+            ("{method}", "POST"),
+            ("{url}", url),
+            ("{url_decoded}", url),
+            ("{path}", path.as_str()),
+            ("{query}", ""),
+            ("{timestamp}", "$timestamp"),
+            ("{body_sha256}", "$body_sha256"),
+            ("{body}", "$body"),
+        ];
+        let text = places.iter().fold(signed.to_owned(), |text, (place, value)| text.replace(place, value));
+        let digest = match encoding {
+            Encoding::Hex => "openssl dgst -sha256 -hmac \"$SECRET\" -r | cut -d' ' -f1",
+            Encoding::Base64 => "openssl dgst -sha256 -hmac \"$SECRET\" -binary | base64",
+        };
+        lines.push(format!("signature=$(printf '%s' \"{text}\" | {digest})"));
+        let mut headers = vec![format!("{header}: {prefix}$signature")];
+        headers.extend(timestamp.map(|(name, _)| format!("{name}: $timestamp")));
+        lines.push(post(url, body, &headers).lines().skip(1).collect::<Vec<_>>().join("\n"));
+        lines.join("\n")
     }
-    if signed.contains("{body_sha256}") {
-        lines.push("body_sha256=$(printf '%s' \"$body\" | openssl dgst -sha256 -r | cut -d' ' -f1)".to_owned());
-    }
-    let path = url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
-    let places = [
-        ("{method}", "POST"),
-        ("{url}", url),
-        ("{url_decoded}", url),
-        ("{path}", path.as_str()),
-        ("{query}", ""),
-        ("{timestamp}", "$timestamp"),
-        ("{body_sha256}", "$body_sha256"),
-        ("{body}", "$body"),
-    ];
-    let text = places.iter().fold(signed.to_owned(), |text, (place, value)| text.replace(place, value));
-    let digest = match encoding {
-        Encoding::Hex => "openssl dgst -sha256 -hmac \"$SECRET\" -r | cut -d' ' -f1",
-        Encoding::Base64 => "openssl dgst -sha256 -hmac \"$SECRET\" -binary | base64",
-    };
-    lines.push(format!("signature=$(printf '%s' \"{text}\" | {digest})"));
-    let mut headers = vec![format!("{header}: {prefix}$signature")];
-    headers.extend(timestamp_header.map(|name| format!("{name}: $timestamp")));
-    lines.push(post(url, body, &headers).lines().skip(1).collect::<Vec<_>>().join("\n"));
-    lines.join("\n")
 }
 
 // The specification's key is the base64 after `whsec_`.

@@ -80,7 +80,7 @@ fn a_bundle_is_made_checked_and_tried() {
             &["map", "customers", "--record", "tests/records/customer.json", "--id", "1", "--target", "x"],
             "there are: webhook",
         ),
-        (&["map", "customers", "--sample", "customer"], "give --record FILE"),
+        (&["map", "customers", "--sample", "../customer"], "--sample is a name"),
         (&["validate", "--set", "x"], "NAME=value"),
         (&["validate", "--variables", "nosuch.yaml"], "nosuch.yaml"),
     ] {

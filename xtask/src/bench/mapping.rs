@@ -31,12 +31,15 @@ pub async fn run(layout: &Layout, arguments: &Arguments, progress: &Progress) ->
     let program = build(layout.root()).await?;
     let measured = output(Command::new(program).arg(layout.root())).await?;
     let measured: Value = serde_json::from_slice(&measured).context("the program printed no JSON")?;
-    let Some(rate) = measured["records_per_second"].as_f64() else { bail!("the program printed no rate") };
-    progress.say(&format!("FluxNex: {rate:.0} records/s on one core ({} bytes each)", measured["record_bytes"]));
+    let figure = |name: &str| measured.get(name).and_then(Value::as_f64);
+    let (Some(rate), Some(bytes)) = (figure("records_per_second"), figure("record_bytes")) else {
+        bail!("the program printed no rate")
+    };
+    progress.say(format!("FluxNex: {rate:.0} records/s on one core ({bytes} bytes each)"));
     let jq = jq_rate(layout.root()).await?;
     match jq {
         Some(jq) => {
-            progress.say(&format!("jq:      {jq:.0} records/s on one core; FluxNex is {:.2} times as fast", rate / jq))
+            progress.say(format!("jq:      {jq:.0} records/s on one core; FluxNex is {:.2} times as fast", rate / jq))
         }
         None => progress.say("jq:      not installed"),
     }
@@ -55,8 +58,8 @@ async fn build(root: &Path) -> Result<String> {
     let messages = String::from_utf8_lossy(&messages);
     let mut built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let program = built.find_map(|message| {
-        let is_it = message["target"]["name"] == "mapping_rate";
-        message["executable"].as_str().filter(|_| is_it).map(str::to_owned)
+        let is_it = message.pointer("/target/name")?.as_str()? == "mapping_rate";
+        message.get("executable")?.as_str().filter(|_| is_it).map(str::to_owned)
     });
     program.context("cargo did not name the program that it built")
 }
