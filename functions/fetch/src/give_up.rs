@@ -7,7 +7,9 @@ use fluxnex_core::message::Notification;
 use fluxnex_store::{FetchEnd, HopelessWait, Tenant};
 
 impl Fetch {
-    /// First told, then ended: after a crash in between it is told again, with the same ids.
+    /// The fetch ends before its waiters are looked for: a wait that is committed later finds it ended, and wants
+    /// another one; a wait that is under way holds the row of the fetch, and is seen here. Waits are first told of,
+    /// then ended: after a crash in between they are told of again, with the same ids.
     pub(crate) async fn give_up(&self, parent: &BlockingFetch, error: &TaskError) -> Result<Step, StepError> {
         let tenant = self.tenant(parent).await?;
         let database = self.tenants.database();
@@ -16,13 +18,13 @@ impl Fetch {
             return Ok(Step { outcome: "needless", reason: None });
         }
         let reason = error.reason();
-        let waits = database.waits_for(&tenant, parent.parent, &reason).await.map_err(infrastructure)?;
-        self.tell(&tenant, &waits).await?;
-        database.end_waits(&tenant, &waits).await.map_err(infrastructure)?;
         let now = self.clock.now();
         for fetch in database.open_fetches(&tenant, &[parent.parent]).await.map_err(infrastructure)? {
             database.end_fetch(&tenant, &fetch, FetchEnd::Failed(&reason), now).await.map_err(infrastructure)?;
         }
+        let waits = database.waits_for(&tenant, parent.parent, &reason).await.map_err(infrastructure)?;
+        self.tell(&tenant, &waits).await?;
+        database.end_waits(&tenant, &waits).await.map_err(infrastructure)?;
         Ok(Step { outcome: "given up", reason: Some(reason) })
     }
 

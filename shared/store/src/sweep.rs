@@ -79,7 +79,8 @@ impl Database {
                          SELECT 1 FROM {schema}.waiting_records w
                          WHERE w.connection = i.connection AND w.object = i.object AND w.source_id = i.source_id
                            AND w.flow = i.flow
-                           AND NOT EXISTS (SELECT 1 FROM {schema}.canonical_records c WHERE c.canonical_id = w.parent_id))
+                           AND NOT EXISTS (SELECT 1 FROM {schema}.canonical_records c
+                                           WHERE c.canonical_id = w.parent_id AND NOT c.deleted))
                    ORDER BY i.woken_at LIMIT $4 FOR UPDATE SKIP LOCKED) k
              WHERE i.event = k.event AND i.flow = k.flow AND i.target = k.target
              RETURNING i.connection, i.object, i.source_id, i.event"
@@ -118,7 +119,8 @@ impl Database {
              FROM (SELECT f.parent_id, n.needed FROM {schema}.dependency_fetches f
                    CROSS JOIN LATERAL (
                        SELECT NOT EXISTS (
-                                  SELECT 1 FROM {schema}.canonical_records c WHERE c.canonical_id = f.parent_id)
+                                  SELECT 1 FROM {schema}.canonical_records c
+                                  WHERE c.canonical_id = f.parent_id AND NOT c.deleted)
                               AND (f.state <> 'wanted' OR EXISTS (
                                   SELECT 1 FROM {schema}.waiting_records w WHERE w.parent_id = f.parent_id)) AS needed) n
                    WHERE f.tenant = $1 AND f.state IN {OPEN} AND f.woken_at < $3 AND f.start_at < $3

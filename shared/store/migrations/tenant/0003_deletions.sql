@@ -3,18 +3,19 @@ ALTER TABLE {schema}.canonical_records ADD COLUMN deleted boolean NOT NULL DEFAU
 -- write, archive, or delete.
 ALTER TABLE {schema}.deliveries ADD COLUMN operation text NOT NULL DEFAULT 'write';
 
--- Where each event stands, per flow and target: the one visible state of invariant 2. What waits for a parent that was
--- deleted at the target is held.
+-- Where each event stands, per flow and target: the one visible state of invariant 2. What waits for a parent that will
+-- not come is held, and so is what stands behind it in its ordering key.
 CREATE OR REPLACE VIEW {schema}.event_states AS
 SELECT e.tenant, e.event, e.connection, e.sender_event_id, e.object, e.source_id, e.source, e.arrived_at,
        d.flow, d.target,
        CASE WHEN d.state <> 'pending' THEN d.state
             WHEN f.delivery IS NOT NULL OR p.state IN ('failed', 'filtered', 'skipped', 'cancelled')
-                 OR p.is_gone THEN 'held'
+                 OR p.is_gone OR b.delivery IS NOT NULL THEN 'held'
             WHEN d.blocked_on IS NOT NULL THEN 'waiting'
             ELSE d.state END,
        CASE WHEN d.state <> 'pending' THEN d.reason
             WHEN f.delivery IS NOT NULL THEN 'behind a failed delivery: ' || coalesce(f.reason, '')
+            WHEN b.delivery IS NOT NULL THEN 'behind a delivery whose parent does not come: ' || b.entity || ' ' || b.canonical_id
             WHEN d.blocked_on IS NOT NULL THEN
                 'waits for ' || coalesce(c.entity || ' ' || c.source_id, 'its parent') || ', which at ' || d.target || ' is '
                 || CASE WHEN p.is_gone THEN 'deleted' ELSE coalesce(p.state || coalesce(': ' || p.reason, ''), 'not routed') END
@@ -33,6 +34,16 @@ LEFT JOIN LATERAL (
     WHERE d.state = 'pending' AND p.target = d.target AND p.canonical_id = d.blocked_on
     ORDER BY p.version DESC LIMIT 1
 ) p ON true
+LEFT JOIN LATERAL (
+    SELECT b.delivery, b.entity, b.canonical_id FROM {schema}.deliveries b
+    JOIN LATERAL (
+        SELECT p.state, p.operation FROM {schema}.deliveries p
+        WHERE p.target = b.target AND p.canonical_id = b.blocked_on ORDER BY p.version DESC LIMIT 1
+    ) p ON p.state IN ('failed', 'filtered', 'skipped', 'cancelled') OR p.operation = 'delete' AND p.state = 'delivered'
+    WHERE d.state = 'pending' AND d.blocked_on IS NULL AND b.target = d.target AND b.ordering_key = d.ordering_key
+      AND b.state = 'pending' AND b.blocked_on IS NOT NULL AND (b.place_at, b.place_event) < (d.place_at, d.place_event)
+    LIMIT 1
+) b ON true
 LEFT JOIN LATERAL (
     SELECT c.entity, c.source_id FROM {schema}.canonical_records c
     WHERE d.state = 'pending' AND c.canonical_id = d.blocked_on LIMIT 1
