@@ -205,8 +205,7 @@ fn deletion(
     record: &Json,
     row: &CanonicalRow,
 ) -> Result<Option<Mapped>, MappingError> {
-    // It was deleted before it was ever stored, and so no target knows it.
-    if row.data == "{}" {
+    if row.was_never_stored() {
         return Ok(None);
     }
     match flow.definition.on_delete {

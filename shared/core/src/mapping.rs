@@ -22,6 +22,7 @@ use jaq_core::{Ctx, Vars, data::JustLut};
 use jaq_json::Val;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::sync::OnceLock;
 use value::Value;
 
 pub use budget::{BYTES_PER_BYTE, DEEPEST_VALUE, LONGEST_TEXT_BYTES, Limit, MOST_BYTES, MOST_STEPS, STEPS_PER_BYTE};
@@ -116,6 +117,15 @@ pub struct Program {
     source: String,
     variables: Vec<String>,
     filter: Filter,
+    /// Made when a run fails for the first time; nothing if the program cannot be marked.
+    traced: OnceLock<Option<Traced>>,
+}
+
+/// A program with marks around its parts.
+struct Traced {
+    filter: Filter,
+    /// Where each part is.
+    places: Vec<String>,
 }
 
 impl fmt::Debug for Program {
@@ -222,7 +232,7 @@ impl Program {
             Ok(filter) => filter,
         };
         let variables = variables.iter().map(|name| (*name).to_owned()).collect();
-        Ok(Self { name: owned(), source: source.to_owned(), variables, filter })
+        Ok(Self { name: owned(), source: source.to_owned(), variables, filter, traced: OnceLock::new() })
     }
 
     /// Runs the program on one value and gives its only output.
@@ -250,14 +260,19 @@ impl Program {
     }
 
     /// Where the program fails on this input, found by running it once more.
-    fn place_of_failure(&self, input: &Json, variables: &[Json]) -> Option<String> {
+    fn place_of_failure(&self, input: &Json, variables: &[Json]) -> Option<&str> {
+        let traced = self.traced.get_or_init(|| self.trace()).as_ref()?;
+        trace::begin();
+        let _ = budget::within(input.text_bytes, || run_once(&traced.filter, input, variables).map(drop)).ok()?;
+        traced.places.get(trace::failed()?).map(String::as_str)
+    }
+
+    fn trace(&self) -> Option<Traced> {
         let marked = trace::Marked::of(&self.source)?;
         let names: Vec<&str> = self.variables.iter().map(String::as_str).collect();
         let functions = functions::all().chain(std::iter::once(trace::function()));
         let filter = build(&marked.program, &names, library::all(), functions).ok()?;
-        trace::Marked::begin();
-        let _ = budget::within(input.text_bytes, || run_once(&filter, input, variables).map(drop)).ok()?;
-        marked.failed(&self.source)
+        Some(Traced { filter, places: marked.places(&self.source) })
     }
 
     /// Runs the program and reads its output as a Rust value.

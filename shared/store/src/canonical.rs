@@ -106,7 +106,7 @@ pub struct CanonicalRow {
     pub canonical_id: CanonicalId,
     /// Its version.
     pub version: i64,
-    /// The record as JSON text; the last one of a record that was deleted, `{}` if it never was stored.
+    /// The record as JSON text; of a record that was deleted the last one.
     pub data: String,
     /// Whether its source deleted it.
     pub deleted: bool,
@@ -122,6 +122,17 @@ pub struct CanonicalRow {
     pub event: EventId,
     /// Arrival of that event.
     pub arrived_at: Timestamp,
+}
+
+/// The data of a record that was deleted before it was ever stored.
+const NO_DATA: &str = "{}";
+
+impl CanonicalRow {
+    /// Whether its source deleted it before it was ever stored: no target knows it.
+    #[must_use]
+    pub fn was_never_stored(&self) -> bool {
+        self.deleted && self.data == NO_DATA
+    }
 }
 
 impl Database {

@@ -28,9 +28,12 @@ async fn nobody_fails_who_was_not_told_of() {
     stage.setting.queues.set_silent(&queue("notification-delivery"), true);
     assert!(stage.give_up(&parent, "NotFound", CAUSE).await.is_err());
     assert!(stage.states().await[0].starts_with("webhook: waiting"));
+    // The fetch has ended all the same: whoever wants the parent from now on asks anew, and is not waited for here.
+    assert_eq!(stage.fetches().await, ["001A 1 failed 0 the source has no such record"]);
     stage.setting.queues.set_silent(&queue("notification-delivery"), false);
     stage.give_up(&parent, "NotFound", CAUSE).await.unwrap();
     assert_eq!(stage.setting.count("notification-delivery"), 1);
+    assert_eq!(stage.states().await, ["webhook: failed: customer 001A of revenova: the source has no such record"]);
 }
 
 #[tokio::test]

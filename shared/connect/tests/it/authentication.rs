@@ -1,6 +1,6 @@
 //! Each kind of authentication: what is sent, what happens when it is refused, and that no credential is shown.
 
-use crate::server::{Received, Reply, Server, TestSecrets, client, connection};
+use crate::server::{Received, Reply, Server, TestSecrets, client, connection, new_record};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_2048_8192_SHA256,
@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use fluxnex_authoring::cases::outcome::sent;
-use fluxnex_connect::{Connection, DeliveryRequest, Engine, catalog};
+use fluxnex_connect::{Connection, Engine, catalog};
 use fluxnex_core::connector::CompiledManifest;
 use fluxnex_core::ids::ObjectName;
 use jiff::{Timestamp, ToSpan};
@@ -50,14 +50,7 @@ impl Setting {
         let object = ObjectName::parse("Thing").unwrap();
         let payload = RawValue::from_string(r#"{"é":1}"#.to_owned()).unwrap();
         let timeout = Duration::from_secs(5);
-        let request = DeliveryRequest {
-            object: &object,
-            payload: &payload,
-            idempotency_key: "k",
-            external_id: None,
-            target: None,
-            timeout,
-        };
+        let request = new_record(&object, &payload, timeout);
         sent(&self.engine.send(&self.connection, &request).await.outcome)
     }
 

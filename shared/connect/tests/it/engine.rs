@@ -1,6 +1,6 @@
 //! What the engine makes of answers, of faults of the network, and of garbage.
 
-use crate::server::{Reply, Server, TestSecrets, client, connection};
+use crate::server::{Reply, Server, TestSecrets, client, connection, new_record};
 use fluxnex_authoring::cases::outcome::{read, sent};
 use fluxnex_connect::connection::Reach;
 use fluxnex_connect::{Connection, DeliveryRequest, Engine, SendReport, TargetRecord, catalog};
@@ -285,14 +285,7 @@ async fn payloads_that_no_program_can_handle_are_permanent() {
     let object = ObjectName::parse("Other").unwrap();
     let payload = RawValue::from_string("{}".to_owned()).unwrap();
     let timeout = Duration::from_secs(1);
-    let request = DeliveryRequest {
-        object: &object,
-        payload: &payload,
-        idempotency_key: "k",
-        external_id: None,
-        target: None,
-        timeout,
-    };
+    let request = new_record(&object, &payload, timeout);
     let outcome = sent(&setting.engine.send(&setting.connection, &request).await.outcome);
     assert_eq!(outcome["failed"]["fingerprint"], "example no-operation");
 }

@@ -2,9 +2,10 @@
 
 use fluxnex_connect::client::{ClientOptions, GuardedClient};
 use fluxnex_connect::connection::Reach;
-use fluxnex_connect::{Connection, SecretSource, SecretSourceError};
+use fluxnex_connect::{Connection, DeliveryRequest, SecretSource, SecretSourceError};
 use fluxnex_core::connector::CompiledManifest;
-use fluxnex_core::ids::{ConnectionId, TenantId};
+use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -229,6 +230,11 @@ impl SecretSource for TestSecrets {
         self.secrets.lock().unwrap().insert(name.to_owned(), secret);
         Ok(())
     }
+}
+
+/// A record that the target does not know yet, under the key `k`.
+pub fn new_record<'a>(object: &'a ObjectName, payload: &'a RawValue, timeout: Duration) -> DeliveryRequest<'a> {
+    DeliveryRequest { object, payload, idempotency_key: "k", external_id: None, target: None, timeout }
 }
 
 pub fn client() -> GuardedClient {

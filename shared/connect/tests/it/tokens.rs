@@ -1,8 +1,8 @@
 //! Access tokens: how often they are asked for, and what happens to rotated refresh tokens.
 
-use crate::server::{Reply, Server, TestSecrets, client, connection};
+use crate::server::{Reply, Server, TestSecrets, client, connection, new_record};
 use fluxnex_authoring::cases::outcome::sent;
-use fluxnex_connect::{Connection, DeliveryRequest, Engine, SendReport, catalog};
+use fluxnex_connect::{Connection, Engine, SendReport, catalog};
 use fluxnex_core::ids::ObjectName;
 use jiff::{Timestamp, ToSpan};
 use serde_json::value::RawValue;
@@ -48,14 +48,7 @@ impl Setting {
         let (object, payload) =
             (ObjectName::parse("Customer").unwrap(), RawValue::from_string("{}".to_owned()).unwrap());
         let timeout = Duration::from_secs(5);
-        let request = DeliveryRequest {
-            object: &object,
-            payload: &payload,
-            idempotency_key: "k",
-            external_id: None,
-            target: None,
-            timeout,
-        };
+        let request = new_record(&object, &payload, timeout);
         self.engine.send(&self.connection, &request).await
     }
 

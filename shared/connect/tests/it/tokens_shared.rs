@@ -1,8 +1,8 @@
 //! Access tokens over many environments: one renewal, stored before it is used, lost in no crash.
 
-use crate::server::{Received, Reply, Server, client, connection};
+use crate::server::{Received, Reply, Server, client, connection, new_record};
 use fluxnex_authoring::cases::outcome::sent;
-use fluxnex_connect::{Connection, DeliveryRequest, Engine, SecretSource, SecretSourceError, catalog};
+use fluxnex_connect::{Connection, Engine, SecretSource, SecretSourceError, catalog};
 use fluxnex_core::ids::ObjectName;
 use fluxnex_core::secret_source::{SecretLock, StoredToken};
 use jiff::{Timestamp, ToSpan};
@@ -126,14 +126,7 @@ impl Setting {
         let object = ObjectName::parse("Customer").unwrap();
         let payload = RawValue::from_string("{}".to_owned()).unwrap();
         let timeout = Duration::from_secs(30);
-        let request = DeliveryRequest {
-            object: &object,
-            payload: &payload,
-            idempotency_key: "k",
-            external_id: None,
-            target: None,
-            timeout,
-        };
+        let request = new_record(&object, &payload, timeout);
         sent(&engine.send(&self.connection, &request).await.outcome)
     }
 

@@ -83,7 +83,13 @@ fn the_cut_library_gives_the_same_results() {
     ] {
         assert_eq!(run(source, input).unwrap(), expected, "{source}");
         let filter = build(source, &[], library::all(), functions::all()).unwrap();
-        let whole = Program { name: "whole".to_owned(), source: source.to_owned(), variables: vec![], filter };
+        let whole = Program {
+            name: "whole".to_owned(),
+            source: source.to_owned(),
+            variables: vec![],
+            filter,
+            traced: OnceLock::new(),
+        };
         assert_eq!(whole.run(&Json::parse("test", input).unwrap(), vec![]).unwrap().to_text(), expected, "{source}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! jaq does not know where in a program an error arose. So when a run fails, the program is written anew with
 //! `marked(n; …)` around its parts, and run on the same input; the innermost part that gives the error is the place.
-//! It costs only those who fail. Where a part cannot be marked, the place is that of a larger part, or unknown.
+//! It costs only those who fail, and the marked program is compiled once. Where a part cannot be marked, the place is that of a larger part, or unknown.
 
 use jaq_core::load::lex::{Lexer, Tok, Token};
 use jaq_core::native::Fun;
@@ -93,17 +93,24 @@ impl<'s> Marked<'s> {
         Some(Self { program, parts })
     }
 
-    /// Forgets earlier failures.
-    pub(super) fn begin() {
-        INNERMOST.set(None);
+    /// The place of each part, and how it begins, by its number.
+    pub(super) fn places(&self, source: &str) -> Vec<String> {
+        let place = |part: &&str| {
+            let start = reason::offset(source, part).unwrap_or_default();
+            format!("{}, `{}`", reason::place(source, start), reason::excerpt(part))
+        };
+        self.parts.iter().map(place).collect()
     }
+}
 
-    /// The innermost part that failed since, and its place.
-    pub(super) fn failed(&self, source: &str) -> Option<String> {
-        let part = self.parts.get(INNERMOST.take()?)?;
-        let start = reason::offset(source, part)?;
-        Some(format!("{}, `{}`", reason::place(source, start), reason::excerpt(part)))
-    }
+/// Forgets earlier failures.
+pub(super) fn begin() {
+    INNERMOST.set(None);
+}
+
+/// The number of the innermost part that failed since.
+pub(super) fn failed() -> Option<usize> {
+    INNERMOST.take()
 }
 
 /// Runs of tokens that are terms for themselves, each before those within it.

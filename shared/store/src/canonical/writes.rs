@@ -1,6 +1,6 @@
 //! What a normalised batch writes: one statement per table.
 
-use super::{Batch, Key, NewVersion, Normalised, NormalisedWork, Stored};
+use super::{Batch, Key, NO_DATA, NewVersion, Normalised, NormalisedWork, Stored};
 use crate::error::StoreError;
 use crate::fetches::{self, WantedFetch};
 use crate::gate::Transaction;
@@ -31,7 +31,7 @@ impl Batch<'_> {
         let ids: Vec<Uuid> = versions.iter().map(|version| version.new.canonical_id.0).collect();
         let numbers: Vec<i64> = versions.iter().map(|version| version.version).collect();
         let data: Vec<JsonText<'_>> =
-            versions.iter().map(|version| JsonText(version.new.data.unwrap_or("{}"))).collect();
+            versions.iter().map(|version| JsonText(version.new.data.unwrap_or(NO_DATA))).collect();
         let deleted: Vec<bool> = versions.iter().map(|version| version.new.data.is_none()).collect();
         let hashes: Vec<&[u8]> = versions.iter().map(|version| version.new.content.0.as_slice()).collect();
         let joined = |names: Vec<String>| names.join(SEPARATOR);
