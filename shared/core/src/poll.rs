@@ -262,13 +262,7 @@ impl Reached {
 
     /// Where the next run begins.
     fn start(&self, manner: &Manner) -> Option<Position> {
-        match (&self.watermark, manner.overlap) {
-            (Some(watermark), Some(overlap)) if !self.settled => {
-                let behind = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
-                Some(Position { version: watermark.version.saturating_sub(behind), id: None })
-            }
-            (watermark, _) => watermark.clone(),
-        }
+        if self.settled { self.watermark.clone() } else { manner.behind(self.watermark.as_ref()) }
     }
 }
 

@@ -220,12 +220,15 @@ fn board(look: &Look, elapsed: Duration) -> Vec<String> {
 fn summary(look: &Look, elapsed: Duration) -> String {
     let queued: u64 = look.queues.iter().map(QueueDepth::total).sum();
     let effects: u64 = look.counts.effects.values().sum();
+    let open = |count: u64, what: &str| if count == 0 { String::new() } else { format!(", {count} {what}") };
     format!(
-        "  … {:>7}  acknowledged {}/{}, queued {queued}, deliveries {}, effects {effects}",
+        "  … {:>7}  acknowledged {}/{}, queued {queued}, deliveries {}, effects {effects}{}{}",
         seconds(elapsed),
         look.counts.acknowledged,
         look.counts.planned.webhooks,
         rows(look, "deliveries"),
+        open(look.polls as u64, "polls to complete"),
+        open(look.fetches.unsigned_abs(), "fetches under way"),
     )
 }
 

@@ -20,6 +20,17 @@ pub struct Manner {
     pub overlap: Option<SignedDuration>,
 }
 
+impl Manner {
+    /// A place moved back by the overlap, where versions are moments.
+    pub(super) fn behind(&self, place: Option<&Position>) -> Option<Position> {
+        let behind = self.overlap.map_or(0, |overlap| i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX));
+        place.map(|place| match behind {
+            0 => place.clone(),
+            _ => Position { version: place.version.saturating_sub(behind), id: None },
+        })
+    }
+}
+
 /// A page whose records are durable.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PageRead {
@@ -94,7 +105,9 @@ impl Progress {
         let then = match (follows, run.list, deletions) {
             (Some((position, query)), list, _) => Some((list, position, query)),
             (None, Listing::Changed, Some(deletions)) => {
-                Some((Listing::Deleted, next.deleted.start(deletions).max(floor.cloned()), Query::default()))
+                // Behind the floor, for it may be this very moment: a source may refuse a span of no length.
+                let start = next.deleted.start(deletions).max(deletions.behind(floor));
+                Some((Listing::Deleted, start, Query::default()))
             }
             (None, ..) => None,
         };
