@@ -113,6 +113,8 @@ struct LinkGate {
     /// A transaction or a statement is open.
     open: AtomicBool,
     in_transaction: AtomicBool,
+    /// What this connection has planned. The server plans most statements for longer than it runs them.
+    statements: Mutex<HashMap<String, Statement>>,
 }
 
 impl LinkGate {
@@ -129,6 +131,9 @@ fn words(sql: &str) -> String {
 impl StatementGate for LinkGate {
     fn before<'a>(&'a self, step: Step<'a>) -> BoxFuture<'a, ()> {
         Box::pin(async move {
+            if step == Step::Connect {
+                self.statements.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
             let Some(Owner { gates, environment, .. }) = self.owner() else { return };
             let in_transaction = self.in_transaction.load(Ordering::SeqCst);
             let point = match step {
@@ -174,6 +179,18 @@ impl StatementGate for LinkGate {
             Some(owner) => owner.planted.statement(sql),
             None => Cow::Borrowed(sql),
         }
+    }
+
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    fn known(&self, sql: &str) -> Option<Statement> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned()
+    }
+
+    fn keep(&self, sql: &str, statement: Statement) {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement);
     }
 
     fn withholds_commit(&self) -> bool {

@@ -66,9 +66,13 @@ impl Ground {
         admin.batch_execute(&format!("CREATE DATABASE {database}")).await?;
         // Whoever closes a circle of waits finds it, not whoever waited longest; and nothing is left to chance
         // that a planner or a second process could decide otherwise in another run.
-        for setting in
-            ["deadlock_timeout = '1ms'", "jit = off", "synchronous_commit = off", "max_parallel_workers_per_gather = 0"]
-        {
+        for setting in [
+            "deadlock_timeout = '1ms'",
+            "jit = off",
+            "synchronous_commit = off",
+            "max_parallel_workers_per_gather = 0",
+            "plan_cache_mode = force_generic_plan",
+        ] {
             admin.batch_execute(&format!("ALTER DATABASE {database} SET {setting}")).await?;
         }
         let server = server.at(&database);

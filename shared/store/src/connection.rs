@@ -1,7 +1,7 @@
 //! One connection per execution environment, made when it is first needed and again when it broke.
 
 use crate::error::StoreError;
-use crate::gate::{Gate, StatementGate, Step, Transaction, statement, through};
+use crate::gate::{self, Gate, StatementGate, Step, Transaction, through};
 use futures::future::BoxFuture;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -158,8 +158,7 @@ impl Database {
     ) -> Result<Vec<Row>, StoreError> {
         let mut guard = self.client().await?;
         let client = guard.get()?;
-        let run = statement(&self.gate, sql);
-        Ok(through(&self.gate, Step::Statement(sql), client.query_typed(&run, parameters)).await?)
+        Ok(gate::query(&self.gate, client, sql, parameters).await?)
     }
 
     /// Whether the connection ended, or was never made; nothing while it is in use.

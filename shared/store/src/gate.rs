@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Client, Error, GenericClient, Row, Statement};
 
 /// What is done on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,23 @@ pub trait StatementGate: Send + Sync {
         Cow::Borrowed(sql)
     }
 
+    /// A statement that this connection knows already ([`Self::keep`]).
+    fn known(&self, sql: &str) -> Option<Statement> {
+        let _ = sql;
+        None
+    }
+
+    /// Whether statements are planned once for each connection and kept, instead of each time: spares a
+    /// simulation half of the server's work. A function must not: statements that last pin a session of RDS Proxy.
+    fn keeps(&self) -> bool {
+        false
+    }
+
+    /// Keeps a statement that was planned on this connection.
+    fn keep(&self, sql: &str, statement: Statement) {
+        let _ = (sql, statement);
+    }
+
     /// Whether a transaction is left open where it is to be committed: a deliberate bug, too. Who planted it
     /// commits later.
     fn withholds_commit(&self) -> bool {
@@ -52,9 +69,55 @@ pub trait StatementGate: Send + Sync {
 /// The gate of a database, if it has one.
 pub(crate) type Gate = Option<Arc<dyn StatementGate>>;
 
-/// The statement that is run for this one.
-pub(crate) fn statement<'s>(gate: &Gate, sql: &'s str) -> Cow<'s, str> {
-    gate.as_ref().map_or(Cow::Borrowed(sql), |gate| gate.statement(sql))
+/// A statement's parameters and their types.
+pub(crate) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+/// How a statement is run.
+enum Run<'s> {
+    /// Planned now.
+    Once(Cow<'s, str>),
+    /// Planned before, by a gate's wish.
+    Known(Statement),
+}
+
+async fn run<'s>(
+    gate: &Gate,
+    client: &impl GenericClient,
+    sql: &'s str,
+    parameters: Parameters<'_>,
+) -> Result<Run<'s>, Error> {
+    let Some(gate) = gate else { return Ok(Run::Once(Cow::Borrowed(sql))) };
+    let sql = gate.statement(sql);
+    if !gate.keeps() {
+        return Ok(Run::Once(sql));
+    }
+    if let Some(known) = gate.known(&sql) {
+        return Ok(Run::Known(known));
+    }
+    let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+    let statement = client.prepare_typed(&sql, &types).await?;
+    gate.keep(&sql, statement.clone());
+    Ok(Run::Known(statement))
+}
+
+fn values<'a>(parameters: Parameters<'a>) -> Vec<&'a (dyn ToSql + Sync)> {
+    parameters.iter().map(|(value, _)| *value).collect()
+}
+
+/// Runs one statement on a connection, through the gate.
+pub(crate) async fn query(
+    gate: &Gate,
+    client: &Client,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Result<Vec<Row>, Error> {
+    let made = async {
+        match run(gate, client, sql, parameters).await? {
+            Run::Once(sql) => client.query_typed(&sql, parameters).await,
+            Run::Known(known) => client.query(&known, &values(parameters)).await,
+        }
+    };
+    through(gate, Step::Statement(sql), made).await
 }
 
 /// Makes one step, between the two questions to the gate.
@@ -73,31 +136,34 @@ pub(crate) struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    pub(crate) async fn query_typed(
-        &self,
-        sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Vec<Row>, Error> {
-        let run = statement(self.gate, sql);
-        through(self.gate, Step::Statement(sql), self.inner.query_typed(&run, parameters)).await
+    pub(crate) async fn query_typed(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
+        let made = async {
+            match run(self.gate, &self.inner, sql, parameters).await? {
+                Run::Once(sql) => self.inner.query_typed(&sql, parameters).await,
+                Run::Known(known) => self.inner.query(&known, &values(parameters)).await,
+            }
+        };
+        through(self.gate, Step::Statement(sql), made).await
     }
 
-    pub(crate) async fn query_typed_opt(
-        &self,
-        sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Option<Row>, Error> {
-        let run = statement(self.gate, sql);
-        through(self.gate, Step::Statement(sql), self.inner.query_typed_opt(&run, parameters)).await
+    pub(crate) async fn query_typed_opt(&self, sql: &str, parameters: Parameters<'_>) -> Result<Option<Row>, Error> {
+        let made = async {
+            match run(self.gate, &self.inner, sql, parameters).await? {
+                Run::Once(sql) => self.inner.query_typed_opt(&sql, parameters).await,
+                Run::Known(known) => self.inner.query_opt(&known, &values(parameters)).await,
+            }
+        };
+        through(self.gate, Step::Statement(sql), made).await
     }
 
-    pub(crate) async fn execute_typed(
-        &self,
-        sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<u64, Error> {
-        let run = statement(self.gate, sql);
-        through(self.gate, Step::Statement(sql), self.inner.execute_typed(&run, parameters)).await
+    pub(crate) async fn execute_typed(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Error> {
+        let made = async {
+            match run(self.gate, &self.inner, sql, parameters).await? {
+                Run::Once(sql) => self.inner.execute_typed(&sql, parameters).await,
+                Run::Known(known) => self.inner.execute(&known, &values(parameters)).await,
+            }
+        };
+        through(self.gate, Step::Statement(sql), made).await
     }
 
     pub(crate) async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
