@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// What made no progress for this long is stranded.
 const IDLE: Duration = Duration::from_secs(60);
+/// Functions remember a configuration for less than this.
+const CONFIGURATION_KNOWN: Duration = Duration::from_secs(30);
 /// Most of each kind that one pass lets in again, so that a great many do not flood the queues.
 const MOST_PER_PASS: i64 = 1_000;
 /// How long finished fetches are kept: longer than the 90 days for which the names of their executions
@@ -80,15 +82,19 @@ impl Sweep {
         let hopeless = database.expired_waits(&tenant, now, MOST_PER_PASS).await?;
         self.tell_of_waits(&tenant, &hopeless, now).await?;
         database.end_waits(&tenant, &hopeless).await?;
-        let idle_since = earlier(now, self.time_scale.scale(IDLE));
+        let idle = self.time_scale.scale(IDLE);
+        let removed = database.end_removed(&tenant, now, earlier(now, idle.max(CONFIGURATION_KNOWN))).await?;
+        let idle_since = earlier(now, idle);
         let stranded = database.stranded(&tenant, now, idle_since, MOST_PER_PASS).await?;
         database.forget_event_ids(&tenant, now, MOST_PER_PASS).await?;
         database.forget_fetches(&tenant, earlier(now, FETCHES_KEPT), MOST_PER_PASS).await?;
         let words = format!(
-            "{} records let in again, {} keys woken, {} waits ended",
+            "{} records let in again, {} keys woken, {} waits ended, {} events and {} deliveries cancelled",
             stranded.records.len(),
             stranded.wakes.len(),
-            hopeless.len()
+            hopeless.len(),
+            removed.events,
+            removed.deliveries
         );
         let has_work = stranded.has_work;
         self.tell_of_failures(&tenant, idle_since, now).await?;

@@ -5,5 +5,6 @@
 
 mod dead_letters;
 mod fetches;
+mod removed;
 mod support;
 mod tenants;

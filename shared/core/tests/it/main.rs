@@ -8,3 +8,4 @@
 
 mod entities;
 mod example_flows;
+mod formats;

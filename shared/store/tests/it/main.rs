@@ -12,5 +12,6 @@
 mod deliveries;
 mod migrations;
 mod normalising;
+mod releases;
 mod replica;
 mod support;

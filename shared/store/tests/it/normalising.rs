@@ -1,6 +1,6 @@
 //! L3: canonical versions, waiting for parents, and release.
 
-use crate::support::{ACCOUNT, Fixture, INVOICE, event, now};
+use crate::support::{ACCOUNT, Fixture, INVOICE, connect, event, now};
 use fluxnex_core::canonical::canonical_id;
 use fluxnex_core::content::ContentHash;
 use fluxnex_core::event::FlowOutcome;
@@ -143,11 +143,11 @@ async fn a_wait_is_not_written_while_newer_content_is() {
     let fixture = Fixture::new().await;
     let old = event(INVOICE, "i", Some(1), "A", 1);
     fixture.database.replicate(&fixture.tenant, now(), std::slice::from_ref(&old)).await.unwrap();
-    let mut other = fixture.connect().await;
+    let mut other = connect().await;
     let newer = other.transaction().await.unwrap();
     let sql = format!("UPDATE {}.source_records SET event = gen_random_uuid()", fixture.tenant.id().schema_name());
     newer.execute(&sql, &[]).await.unwrap();
-    let look = fixture.connect().await;
+    let look = connect().await;
     let waits = async {
         // The wait has come as far as the record; without the lock it would pass, and be written.
         let is_held = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)

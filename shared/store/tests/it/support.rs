@@ -56,6 +56,11 @@ impl Fixture {
         let database = database();
         database.migrate().await.unwrap();
         let id = TenantId::parse(format!("t{}", Uuid::now_v7().simple())).unwrap();
+        Self::of(database, id).await
+    }
+
+    /// A tenant whose schema may be there already, as an earlier release left it.
+    pub(crate) async fn of(database: Database, id: TenantId) -> Self {
         database.register_tenant(&id, now()).await.unwrap();
         database.migrate_tenant(&id).await.unwrap();
         let bundle: Bundle = serde_json::from_value(json!({
@@ -90,30 +95,9 @@ impl Fixture {
         Self { database, tenant }
     }
 
-    /// A connection past the store, to look and to interfere.
-    pub(crate) async fn connect(&self) -> tokio_postgres::Client {
-        let url = variable("FLUXNEX_TEST_POSTGRES");
-        let config: tokio_postgres::Config = url.parse().unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        let pem = std::fs::read(variable("FLUXNEX_TEST_CA")).unwrap();
-        for certificate in
-            <rustls::pki_types::CertificateDer<'_> as rustls::pki_types::pem::PemObject>::pem_slice_iter(&pem)
-        {
-            roots.add(certificate.unwrap()).unwrap();
-        }
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let (client, connection) = config.connect(tokio_postgres_rustls::MakeRustlsConnect::new(tls)).await.unwrap();
-        tokio::spawn(connection);
-        client
-    }
-
     /// Runs a query on the tenant's schema, which it names `{schema}`, and gives one text per row.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
-        let client = self.connect().await;
+        let client = connect().await;
         let sql = sql.replace("{schema}", &self.tenant.id().schema_name());
         let rows = client.query_typed(&sql, &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()).collect()
@@ -152,4 +136,25 @@ pub(crate) fn event(object: &str, id: &str, version: Option<i64>, content: &str,
 
 pub(crate) fn revenova() -> ConnectionId {
     ConnectionId::parse("revenova").unwrap()
+}
+
+/// A connection past the store, to look and to interfere.
+pub(crate) async fn connect() -> tokio_postgres::Client {
+    let url = variable("FLUXNEX_TEST_POSTGRES");
+    let config: tokio_postgres::Config = url.parse().unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = std::fs::read(variable("FLUXNEX_TEST_CA")).unwrap();
+    for certificate in
+        <rustls::pki_types::CertificateDer<'_> as rustls::pki_types::pem::PemObject>::pem_slice_iter(&pem)
+    {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let (client, connection) = config.connect(tokio_postgres_rustls::MakeRustlsConnect::new(tls)).await.unwrap();
+    tokio::spawn(connection);
+    client
 }
