@@ -77,11 +77,13 @@ impl Route {
                     outcomes.push((*place, described(Outcome::done(words(&made)))));
                     deliveries.extend(made);
                 }
-                // A newer version has a message of its own; a flow that is gone sends nothing more.
-                (Some(_), _) => {
+                // A newer version has a message of its own.
+                (Some(row), _) if row.version != message.version => {
                     superseded.push((message.event, message.flow.clone()));
                     outcomes.push((*place, described(Outcome::done("superseded"))));
                 }
+                // `sweep` ends it, when no function can remember a configuration with the flow.
+                (Some(_), _) => outcomes.push((*place, described(Outcome::done("the flow is gone")))),
                 (None, _) => outcomes.push((*place, described(Outcome::retry("the record is not stored")))),
             }
         }

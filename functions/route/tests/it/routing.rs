@@ -106,7 +106,7 @@ async fn a_garbage_message_in_a_batch_fails_alone_and_an_unknown_tenant_comes_ba
 }
 
 #[tokio::test]
-async fn a_flow_that_is_gone_ends_its_events() {
+async fn what_is_of_a_flow_that_is_not_known_here_is_left_to_sweep() {
     let stage = Stage::new().await;
     let batch = stage.normalised(&[ada(1, "Ada")]).await;
     let mut bundle = bundle(&stage.setting.tenant, &stage.setting.target.url);
@@ -115,8 +115,9 @@ async fn a_flow_that_is_gone_ends_its_events() {
     stage.setting.clock.advance(std::time::Duration::from_secs(30));
     assert!(stage.run(&batch).await.is_empty());
     assert_eq!(stage.deliveries().await, Vec::<String>::new());
-    assert_eq!(stage.setting.texts("SELECT state FROM {schema}.event_states").await, ["superseded"]);
-    assert_eq!(stage.setting.texts("SELECT flow FROM {schema}.in_flight").await, Vec::<String>::new());
+    // The flow may be gone, or be newer than what is remembered here.
+    assert_eq!(stage.setting.texts("SELECT state FROM {schema}.event_states").await, ["processing"]);
+    assert_eq!(stage.setting.texts("SELECT flow FROM {schema}.in_flight").await, ["customers"]);
 }
 
 #[tokio::test]
