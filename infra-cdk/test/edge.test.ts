@@ -9,6 +9,7 @@ const ROUTES: Readonly<Record<string, readonly [target: string, authorization: s
   [WEBHOOKS]: ['ingest', 'NONE'],
   'GET /v1/health/live': ['api', 'NONE'],
   'GET /v1/health/ready': ['api', 'NONE'],
+  'GET /v1/openapi.json': ['api', 'AWS_IAM'],
   'GET /v1/connectors/{connector}': ['api', 'AWS_IAM'],
   'GET /v1/tenants/{tenant}/bundle': ['api', 'AWS_IAM'],
   'PUT /v1/tenants/{tenant}/bundle': ['api', 'AWS_IAM'],

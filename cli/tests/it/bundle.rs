@@ -5,6 +5,7 @@ use crate::gateway::Gateway;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 const INIT: &[&str] = &[
     "init",
@@ -180,4 +181,15 @@ async fn a_bundle_is_planned_applied_and_taken_back() {
     assert!(first.code == 0 && first.out.contains("+ connection revenova"), "{first:?}");
     let unknown = gateway.run_in(&folder, &["rollback", "--to", "99"]).await;
     assert!(unknown.code == 1 && unknown.err.contains("no version 99"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_got_lost_is_made_again_and_done_once() {
+    let mut gateway = Gateway::start().await;
+    gateway.losing.store(2, Ordering::SeqCst);
+    let said = gateway.run(&["pause", "quickbooks"]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let history = gateway.run_in(Path::new("/"), &["history", "--json"]).await;
+    let versions = answer(&history)["versions"].as_array().unwrap().len();
+    assert_eq!((versions, gateway.losing.load(Ordering::SeqCst)), (2, 0), "{history:?}");
 }

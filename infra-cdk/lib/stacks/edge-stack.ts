@@ -8,6 +8,7 @@ import type { PipelineStack } from './pipeline-stack';
 
 /** What the management API does, for AWS identities that may call it. */
 const MANAGEMENT = [
+  'GET /v1/openapi.json',
   'GET /v1/connectors/{connector}',
   'GET /v1/tenants/{tenant}/bundle',
   'PUT /v1/tenants/{tenant}/bundle',

@@ -4,7 +4,9 @@
 
 mod applying;
 mod consent;
+mod documented;
 mod editing;
+mod keyed;
 mod pausing;
 mod polls;
 mod refusing;
