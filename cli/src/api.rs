@@ -46,6 +46,8 @@ pub struct Arguments {
 pub struct Answer {
     /// Its JSON.
     pub body: Value,
+    /// The same as it came: numbers have their digits.
+    pub text: String,
     /// Its `ETag`.
     pub etag: Option<String>,
 }
@@ -145,7 +147,7 @@ impl Api {
         }
         let body =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).context("the answer is no JSON")? };
-        Ok(Answer { body, etag: tag.and_then(|tag| tag.to_str().ok().map(str::to_owned)) })
+        Ok(Answer { body, text, etag: tag.and_then(|tag| tag.to_str().ok().map(str::to_owned)) })
     }
 
     fn signature(

@@ -15,6 +15,8 @@ const ROUTES: Readonly<Record<string, readonly [target: string, authorization: s
   'PUT /v1/tenants/{tenant}/bundle': ['api', 'AWS_IAM'],
   'GET /v1/tenants/{tenant}/bundle/versions': ['api', 'AWS_IAM'],
   'GET /v1/tenants/{tenant}/bundle/versions/{version}': ['api', 'AWS_IAM'],
+  'POST /v1/tenants/{tenant}/bundle/sample': ['api', 'AWS_IAM'],
+  'GET /v1/tenants/{tenant}/connections/{connection}/record': ['api', 'AWS_IAM'],
   'GET /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],
   'PUT /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],
   'PATCH /v1/tenants/{tenant}/connections/{connection}/secret': ['api', 'AWS_IAM'],

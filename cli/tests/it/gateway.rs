@@ -23,6 +23,8 @@ const ROUTES: &[&str] = &[
     "/v1/tenants/{tenant}/bundle",
     "/v1/tenants/{tenant}/bundle/versions",
     "/v1/tenants/{tenant}/bundle/versions/{version}",
+    "/v1/tenants/{tenant}/bundle/sample",
+    "/v1/tenants/{tenant}/connections/{connection}/record",
     "/v1/tenants/{tenant}/connections/{connection}/secret",
     "/v1/tenants/{tenant}/connections/{connection}/consent",
     "/v1/tenants/{tenant}/connections/{connection}/consent/code",

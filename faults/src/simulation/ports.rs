@@ -290,12 +290,7 @@ impl Control for Ports {
         released
     }
 
-    async fn begin_call(
-        &self,
-        call: &KeyedCall<'_>,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Begun, ControlError> {
+    async fn begin_call(&self, call: &KeyedCall<'_>, now: Timestamp, until: Timestamp) -> Result<Begun, ControlError> {
         self.pass(Kind::ControlWrite, Moment::Before, "begin a call").await;
         let begun = self.world.control.begin_call(call, now, until).await;
         self.pass(Kind::ControlWrite, Moment::After, "begin a call").await;

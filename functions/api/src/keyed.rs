@@ -197,9 +197,22 @@ mod tests {
             assert_eq!(key(value).as_deref(), Some(expected), "{value}");
         }
         let longer = format!("\"{}\"", "k".repeat(LONGEST_KEY + 1));
-        for garbage in
-            ["", "\"", "\"\"", "bare", "'a'", "\"a", "\"a\"b\"", r#""\""#, r#""\a""#, "\"é\"", "\"a\"; b=1", "\"a\",\"b\"", "\"a\u{7f}\"", &longer]
-        {
+        for garbage in [
+            "",
+            "\"",
+            "\"\"",
+            "bare",
+            "'a'",
+            "\"a",
+            "\"a\"b\"",
+            r#""\""#,
+            r#""\a""#,
+            "\"é\"",
+            "\"a\"; b=1",
+            "\"a\",\"b\"",
+            "\"a\u{7f}\"",
+            &longer,
+        ] {
             assert_eq!(key(garbage), None, "{garbage}");
         }
     }

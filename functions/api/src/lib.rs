@@ -11,6 +11,7 @@ pub mod openapi;
 mod request;
 mod review;
 mod routes;
+mod sample;
 mod schedules;
 mod secret;
 mod test;
@@ -92,6 +93,8 @@ impl Api {
             Operation::Consent => self.consent(request).await,
             Operation::Redeem => self.redeem(request).await,
             Operation::Test => self.test(request).await,
+            Operation::Sample => self.sample(request).await,
+            Operation::ShowRecord => self.record(&request).await,
         };
         result.unwrap_or_else(|problem| problem.request_id(invocation.request_id()).into_response())
     }

@@ -89,6 +89,7 @@ fn operation(route: &Route, described: &Described, generator: &mut SchemaGenerat
         parameters.push(parameter(&Parameter {
             place: "header",
             name: "Idempotency-Key",
+            required: false,
             description: "A String of structured fields (RFC 8941), in quotation marks, of at most 255 characters: best \
                           a UUID. The same call with the same key gives the first answer again for a day.",
             schema: json!({ "type": "string", "examples": ["\"8e03978e-40d5-43e8-bc93-6894a57f9324\""] }),
@@ -99,7 +100,8 @@ fn operation(route: &Route, described: &Described, generator: &mut SchemaGenerat
         let content = json!({ "application/json": { "schema": (answer.schema)(generator) } });
         let mut response = json!({ "description": answer.description, "content": content });
         if answer.tagged {
-            response["headers"] = json!({ "ETag": { "description": "The version, for If-Match.", "schema": { "type": "string" } } });
+            response["headers"] =
+                json!({ "ETag": { "description": "The version, for If-Match.", "schema": { "type": "string" } } });
         }
         responses.insert(answer.status.to_string(), response);
     }
@@ -131,6 +133,6 @@ fn path_parameter(name: &str, generator: &mut SchemaGenerator) -> Value {
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let Parameter { place, name, description, schema } = parameter;
-    json!({ "name": name, "in": place, "required": false, "description": description, "schema": schema })
+    let Parameter { place, name, required, description, schema } = parameter;
+    json!({ "name": name, "in": place, "required": required, "description": description, "schema": schema })
 }

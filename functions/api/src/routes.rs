@@ -18,6 +18,8 @@ pub(crate) enum Operation {
     Consent,
     Redeem,
     Test,
+    Sample,
+    ShowRecord,
 }
 
 /// Who may call.
@@ -72,6 +74,8 @@ pub(crate) const ROUTES: &[Route] = &[
     changes("PUT /v1/tenants/{tenant}/bundle", Operation::ApplyBundle),
     reads("GET /v1/tenants/{tenant}/bundle/versions", Operation::Versions),
     reads("GET /v1/tenants/{tenant}/bundle/versions/{version}", Operation::ShowVersion),
+    reads("POST /v1/tenants/{tenant}/bundle/sample", Operation::Sample),
+    reads("GET /v1/tenants/{tenant}/connections/{connection}/record", Operation::ShowRecord),
     reads("GET /v1/tenants/{tenant}/connections/{connection}/secret", Operation::ShowSecret),
     changes("PUT /v1/tenants/{tenant}/connections/{connection}/secret", Operation::StoreSecret),
     changes("PATCH /v1/tenants/{tenant}/connections/{connection}/secret", Operation::ChangeSecret),

@@ -14,6 +14,8 @@ const MANAGEMENT = [
   'PUT /v1/tenants/{tenant}/bundle',
   'GET /v1/tenants/{tenant}/bundle/versions',
   'GET /v1/tenants/{tenant}/bundle/versions/{version}',
+  'POST /v1/tenants/{tenant}/bundle/sample',
+  'GET /v1/tenants/{tenant}/connections/{connection}/record',
   'GET /v1/tenants/{tenant}/connections/{connection}/secret',
   'PUT /v1/tenants/{tenant}/connections/{connection}/secret',
   'PATCH /v1/tenants/{tenant}/connections/{connection}/secret',

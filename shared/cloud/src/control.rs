@@ -287,12 +287,7 @@ pub trait Control: Send + Sync {
     ///
     /// # Errors
     /// [`ControlError`]; the call may have begun all the same, and then is free again at `until`.
-    async fn begin_call(
-        &self,
-        call: &KeyedCall<'_>,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Begun, ControlError>;
+    async fn begin_call(&self, call: &KeyedCall<'_>, now: Timestamp, until: Timestamp) -> Result<Begun, ControlError>;
 
     /// Ends a keyed call that its holder began: with the answer, remembered until the moment given (in whole seconds),
     /// or with none: then it may be begun anew at once. Changes nothing if the holder lost it meanwhile.

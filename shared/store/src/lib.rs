@@ -19,6 +19,7 @@ mod ledger;
 mod management;
 mod migrations;
 mod replica;
+mod sample;
 mod sweep;
 mod tenant;
 mod waiting;

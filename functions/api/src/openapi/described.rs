@@ -2,13 +2,14 @@
 
 use super::{schema, shapes};
 use crate::routes::Operation;
+use crate::sample::{MOST_RECORDS, USUAL_RECORDS};
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 
 /// The parts of the API, and what each is.
 pub(super) const TAGS: &[(&str, &str)] = &[
     ("bundle", "What a tenant runs: versions, each applied as a whole."),
-    ("connections", "Credentials, consent and tests of a tenant's connections."),
+    ("connections", "Credentials, consent, tests and records of a tenant's connections."),
     ("connectors", "The connectors that are built in."),
     ("service", "The service itself."),
 ];
@@ -32,6 +33,7 @@ pub(super) struct Described {
 pub(super) struct Parameter {
     pub(super) place: &'static str,
     pub(super) name: &'static str,
+    pub(super) required: bool,
     pub(super) description: &'static str,
     pub(super) schema: Value,
 }
@@ -73,12 +75,18 @@ impl Described {
         self.parameter("query", name, description, schema)
     }
 
+    /// A parameter that has to be given.
+    fn required(mut self, name: &'static str, description: &'static str, schema: Value) -> Self {
+        self.parameters.push(Parameter { place: "query", name, required: true, description, schema });
+        self
+    }
+
     fn header(self, name: &'static str, description: &'static str) -> Self {
         self.parameter("header", name, description, json!({ "type": "string" }))
     }
 
     fn parameter(mut self, place: &'static str, name: &'static str, description: &'static str, schema: Value) -> Self {
-        self.parameters.push(Parameter { place, name, description, schema });
+        self.parameters.push(Parameter { place, name, required: false, description, schema });
         self
     }
 }
@@ -86,17 +94,20 @@ impl Described {
 pub(super) fn described(operation: Operation) -> Described {
     match operation {
         Operation::Live | Operation::Ready | Operation::Document | Operation::Connector => of_service(operation),
-        Operation::ShowBundle | Operation::ApplyBundle | Operation::Versions | Operation::ShowVersion => {
-            of_bundles(operation)
-        }
+        Operation::ShowBundle
+        | Operation::ApplyBundle
+        | Operation::Versions
+        | Operation::ShowVersion
+        | Operation::Sample => of_bundles(operation),
         _ => of_connections(operation),
     }
 }
 
 fn of_service(operation: Operation) -> Described {
     match operation {
-        Operation::Live => Described::new("live", "service", "Whether the API lives")
-            .gives::<shapes::Health>(200, "It lives."),
+        Operation::Live => {
+            Described::new("live", "service", "Whether the API lives").gives::<shapes::Health>(200, "It lives.")
+        }
         Operation::Ready => Described::new("ready", "service", "Whether the API can do its work")
             .gives::<shapes::Health>(200, "The database answers."),
         Operation::Connector => {
@@ -115,9 +126,24 @@ fn of_bundles(operation: Operation) -> Described {
             .tagged(),
         Operation::Versions => {
             Described::new("listVersions", "bundle", "The versions of a tenant's bundle, the newest first")
-                .query("limit", "How many versions a page has at most.", json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }))
+                .query(
+                    "limit",
+                    "How many versions a page has at most.",
+                    json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
+                )
                 .query("cursor", "The `next` of the page before.", json!({ "type": "string" }))
                 .gives::<shapes::Versions>(200, "A page of versions.")
+        }
+        Operation::Sample => {
+            Described::new("sampleFlow", "bundle", "What a flow of a bundle would make of records that are here")
+                .required("flow", "The flow.", json!({ "type": "string" }))
+                .query(
+                    "records",
+                    "How many records at most.",
+                    json!({ "type": "integer", "minimum": 1, "maximum": MOST_RECORDS, "default": USUAL_RECORDS }),
+                )
+                .takes::<fluxnex_core::bundle::Bundle>()
+                .gives::<crate::sample::Made>(200, "How many would become something else, with examples.")
         }
         Operation::ShowVersion => Described::new("showVersion", "bundle", "One version of a tenant's bundle")
             .gives::<shapes::Version>(200, "The bundle as it was applied."),
@@ -133,6 +159,12 @@ fn of_bundles(operation: Operation) -> Described {
 fn of_connections(operation: Operation) -> Described {
     let new = |id, summary| Described::new(id, "connections", summary);
     match operation {
+        Operation::ShowRecord => {
+            new("showRecord", "A record of the replica: the state of a source record as it was seen last")
+                .required("object", "The record type at the source.", json!({ "type": "string" }))
+                .required("id", "The record's id at the source.", json!({ "type": "string" }))
+                .gives::<shapes::Record>(200, "The record.")
+        }
         Operation::ShowSecret => new("showSecret", "Which credentials a connection has; never what they are")
             .gives::<shapes::Secret>(200, "The names of its credentials."),
         Operation::StoreSecret => new("storeSecret", "Store the credentials of a connection")

@@ -104,6 +104,25 @@ pub(super) struct ListedVersion {
     flows: i64,
 }
 
+/// A record of the replica.
+#[derive(JsonSchema)]
+pub(super) struct Record {
+    /// The source.
+    connection: String,
+    /// The record type there.
+    object: String,
+    /// The id there.
+    id: String,
+    /// The version there; null where the source has none.
+    version: Option<i64>,
+    /// When the news of this state came in (RFC 3339).
+    arrived_at: String,
+    /// Whether the source deleted it.
+    deleted: bool,
+    /// The record, with its numbers as they were written.
+    record: Value,
+}
+
 /// The credentials of a connection by name.
 #[derive(JsonSchema)]
 pub(super) struct Secret {

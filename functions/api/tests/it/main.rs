@@ -10,6 +10,7 @@ mod keyed;
 mod pausing;
 mod polls;
 mod refusing;
+mod sampling;
 mod secrets;
 mod support;
 mod testing;

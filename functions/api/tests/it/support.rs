@@ -201,6 +201,18 @@ impl Stage {
         self.request("GET /v1/tenants/{tenant}/bundle/versions/{version}", parameters, json!({}), None).await
     }
 
+    pub(crate) async fn post_sample(&self, body: &str, query: Value) -> Answer {
+        let parameters = json!({ "tenant": self.setting.tenant });
+        let route = "POST /v1/tenants/{tenant}/bundle/sample";
+        self.request_with(route, parameters, json!({}), query, Some(body)).await
+    }
+
+    pub(crate) async fn get_record(&self, connection: &str, query: Value) -> Answer {
+        let parameters = json!({ "tenant": self.setting.tenant, "connection": connection });
+        let route = "GET /v1/tenants/{tenant}/connections/{connection}/record";
+        self.request_with(route, parameters, json!({}), query, None).await
+    }
+
     pub(crate) async fn get_connector(&self, name: &str) -> Answer {
         self.request("GET /v1/connectors/{connector}", json!({ "connector": name }), json!({}), None).await
     }
@@ -234,8 +246,9 @@ impl Stage {
         let invocation = Invocation::new("request-7", Deadline::after(Duration::from_secs(29)));
         let response = self.api.handle(serde_json::from_value(request).unwrap(), &invocation).await;
         let answer = serde_json::to_value(&response).unwrap();
-        let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        let answer = Answer { status: response.status_code, headers: answer["headers"].clone(), body };
+        let text = answer["body"].as_str().unwrap().to_owned();
+        let body = serde_json::from_str(&text).unwrap();
+        let answer = Answer { status: response.status_code, headers: answer["headers"].clone(), body, text };
         crate::documented::assert_documented(route, &answer);
         answer
     }
@@ -245,6 +258,8 @@ pub(crate) struct Answer {
     pub(crate) status: i64,
     pub(crate) headers: Value,
     pub(crate) body: Value,
+    /// The body as it is sent.
+    pub(crate) text: String,
 }
 
 impl Answer {

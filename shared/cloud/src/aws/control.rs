@@ -248,12 +248,7 @@ impl Control for DynamoControl {
         holds(request.send().await.map(drop).map_err(Failure::of))
     }
 
-    async fn begin_call(
-        &self,
-        call: &KeyedCall<'_>,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Begun, ControlError> {
+    async fn begin_call(&self, call: &KeyedCall<'_>, now: Timestamp, until: Timestamp) -> Result<Begun, ControlError> {
         self.begin(call, now, until).await
     }
 

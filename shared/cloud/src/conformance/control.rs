@@ -236,9 +236,8 @@ fn call<'a>(tenant: &'a TenantId, name: &'a str, fingerprint: &'a str, holder: u
 
 async fn answering_calls(control: &dyn Control) {
     let (acme, globex) = (tenant("acme"), tenant("globex"));
-    let begin = async |call: KeyedCall<'_>, now| {
-        control.begin_call(&call, second(now), second(now + 60)).await.expect("begin")
-    };
+    let begin =
+        async |call: KeyedCall<'_>, now| control.begin_call(&call, second(now), second(now + 60)).await.expect("begin");
     let first = call(&acme, NAME, "asked", 1);
     assert_eq!(begin(first, 0).await, Begun::Yours);
     assert_eq!(begin(first, 1).await, Begun::Yours, "the answer of a begin may get lost");
@@ -265,9 +264,8 @@ async fn answering_calls(control: &dyn Control) {
 async fn giving_calls_up(control: &dyn Control) {
     let acme = tenant("acme");
     let [one, other] = [7, 8].map(|holder| call(&acme, "2f", "asked", holder));
-    let begin = async |call: KeyedCall<'_>, now| {
-        control.begin_call(&call, second(now), second(now + 60)).await.expect("begin")
-    };
+    let begin =
+        async |call: KeyedCall<'_>, now| control.begin_call(&call, second(now), second(now + 60)).await.expect("begin");
     assert_eq!(begin(one, 0).await, Begun::Yours);
     let large = json!({ "text": "x".repeat(MAX_DOCUMENT_BYTES) });
     let refused = control.end_call(&one, Some(&large), second(1_000)).await;

@@ -218,12 +218,7 @@ impl Control for InMemoryControl {
         Ok(is_theirs)
     }
 
-    async fn begin_call(
-        &self,
-        call: &KeyedCall<'_>,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Begun, ControlError> {
+    async fn begin_call(&self, call: &KeyedCall<'_>, now: Timestamp, until: Timestamp) -> Result<Begun, ControlError> {
         let mut state = self.state()?;
         state.writes += 1;
         let key = (call.tenant.clone(), call.name.to_owned());
