@@ -15,11 +15,18 @@ use place::Place;
 use reqwest::{Client, Method};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
+use uuid::Uuid;
 
 /// The service that requests are signed for.
 const SERVICE: &str = "execute-api";
 /// Above the API's own time limit.
 const TIMEOUT: Duration = Duration::from_secs(35);
+/// How often a changing call is made at most whose answer got lost; with one key, so it is done once.
+const MOST_ATTEMPTS: usize = 5;
+/// How long after one attempt the next one is made.
+const PAUSE: Duration = Duration::from_millis(500);
+/// What the API says of a call that it is still doing.
+const UNDER_WAY: &str = "/problems/request-under-way";
 /// The largest answer that is read, in bytes.
 const LARGEST_ANSWER_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -39,6 +46,8 @@ pub struct Arguments {
 pub struct Answer {
     /// Its JSON.
     pub body: Value,
+    /// The same as it came: numbers have their digits.
+    pub text: String,
     /// Its `ETag`.
     pub etag: Option<String>,
 }
@@ -94,14 +103,32 @@ impl Api {
         if !body.is_empty() {
             headers.push(("content-type", "application/json"));
         }
-        let mut request = self.http.request(method.clone(), &url);
-        for (name, value) in &headers {
+        let key = format!("\"{}\"", Uuid::new_v4());
+        let changes = method != Method::GET;
+        if changes {
+            headers.push(("idempotency-key", &key));
+        }
+        let mut attempts = 1;
+        loop {
+            match self.attempt(&method, &url, &headers, &body).await {
+                Err(error) if changes && attempts < MOST_ATTEMPTS && may_be_done(&error) => {
+                    attempts += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn attempt(&self, method: &Method, url: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
+        let mut request = self.http.request(method.clone(), url);
+        for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        for (name, value) in self.signature(method.as_str(), &url, &headers, body.as_bytes())? {
+        for (name, value) in self.signature(method.as_str(), url, headers, body.as_bytes())? {
             request = request.header(name, value);
         }
-        let sent = request.body(body).send().await;
+        let sent = request.body(body.to_owned()).send().await;
         let answer = sent.map_err(|error| {
             let advice = if self.place.is_local() {
                 "is the local platform up (cargo xtask up)?"
@@ -120,7 +147,7 @@ impl Api {
         }
         let body =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).context("the answer is no JSON")? };
-        Ok(Answer { body, etag: tag.and_then(|tag| tag.to_str().ok().map(str::to_owned)) })
+        Ok(Answer { body, text, etag: tag.and_then(|tag| tag.to_str().ok().map(str::to_owned)) })
     }
 
     fn signature(
@@ -144,6 +171,14 @@ impl Api {
         let (headers, _) = signed.into_parts().0.into_parts();
         Ok(headers.into_iter().map(|header| (header.name().to_owned(), header.value().to_owned())).collect())
     }
+}
+
+/// Whether a call may have been done although it failed: its answer got lost, or its first attempt is under way.
+fn may_be_done(error: &anyhow::Error) -> bool {
+    let lost = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<reqwest::Error>().is_some_and(|error| !error.is_connect() && !error.is_builder())
+    };
+    error.chain().any(lost) || error.downcast_ref::<Refused>().is_some_and(|refused| refused.kind == UNDER_WAY)
 }
 
 /// The person's AWS identity, as every AWS tool finds it.

@@ -3,7 +3,9 @@
 pub mod apply;
 pub mod history;
 pub mod init;
+mod live;
 pub mod map;
+pub mod sample;
 pub mod test;
 pub mod validate;
 

@@ -45,7 +45,7 @@ enum Command {
     /// Run one record through a flow, or an expression, step by step
     #[command(after_help = map::EXAMPLES)]
     Map(Box<map::Arguments>),
-    /// Show what an apply would change
+    /// Show what an apply would change, and what would become of the records that are here
     #[command(after_help = apply::PLAN_EXAMPLES)]
     Plan(apply::PlanArguments),
     /// Apply a bundle: as a whole, as a new version
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
             Command::Init(arguments) => init::run(*arguments, &terminal),
             Command::Validate(arguments) => validate::run(&arguments, &terminal),
             Command::Test(arguments) => test::run(&arguments, &terminal),
-            Command::Map(arguments) => map::run(&arguments, &terminal),
+            Command::Map(arguments) => map::run(&arguments, &terminal).await,
             Command::Plan(arguments) => apply::plan(&arguments, &terminal).await,
             Command::Apply(arguments) => apply::apply(&arguments, &terminal).await,
             Command::History(arguments) => history::history(&arguments, &terminal).await,

@@ -1,6 +1,6 @@
 //! `fluxnex plan` and `fluxnex apply`: a bundle compared with the one that runs, and put in its place.
 
-use super::{Bundle, There};
+use super::{Bundle, There, sample};
 use crate::Ended;
 use crate::connection::{Read, Tenant};
 use crate::terminal::Terminal;
@@ -14,7 +14,12 @@ pub const PLAN_EXAMPLES: &str = "\
 Examples:
   fluxnex plan examples/acme --variables production.yaml
   fluxnex plan --detailed-exitcode      # 0: nothing would change; 1: something would
-  fluxnex plan --json | jq .changes";
+  fluxnex plan --records 500            # look at more records of each changed flow; 0: at none
+  fluxnex plan --json | jq .changes
+
+The flows that would change are run over a sample of the records that are here: how many would become something else,
+fail, or not be sent any more. Nothing is written and nothing is sent. Exit code 1 if a record would fail that does not
+today.";
 
 pub const APPLY_EXAMPLES: &str = "\
 Examples:
@@ -34,6 +39,9 @@ pub struct PlanArguments {
     /// Exit code 1 if something would change
     #[arg(long)]
     detailed_exitcode: bool,
+    /// How many records of each changed flow are looked at
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=500))]
+    records: u16,
 }
 
 /// What is applied.
@@ -54,8 +62,15 @@ pub async fn plan(arguments: &PlanArguments, terminal: &Terminal) -> Result<Ende
     let running = terminal.wait("reading what runs", tenant.read()).await?;
     let plan = between(&running, &next);
     tell(&tenant, &plan, terminal);
-    terminal.answer(&plan)?;
-    Ok(if arguments.detailed_exitcode && !plan.is_empty() { Ended::Negative } else { Ended::Done })
+    let looks = running.runs() && arguments.records > 0;
+    let flows = if looks { sample::concerned(&plan, &next) } else { Vec::new() };
+    let samples = sample::samples(&tenant, &next, &flows, arguments.records, terminal).await?;
+    for sample in &samples {
+        terminal.say(sample::text(sample));
+    }
+    terminal.answer(&json!({ "changes": plan.changes, "samples": samples }))?;
+    let no = samples.iter().any(sample::fails) || (arguments.detailed_exitcode && !plan.is_empty());
+    Ok(if no { Ended::Negative } else { Ended::Done })
 }
 
 pub async fn apply(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Ended> {

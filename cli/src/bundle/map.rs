@@ -1,6 +1,6 @@
 //! `fluxnex map`: one record through a flow, or through an expression, step by step.
 
-use super::ValuesOfVariables;
+use super::{There, ValuesOfVariables, live};
 use crate::Ended;
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, anyhow, bail};
@@ -21,9 +21,12 @@ Examples:
   fluxnex map invoices --folder examples/acme --sample invoice
   fluxnex map invoices --record invoice.json --target quickbooks
   fluxnex map --expression '.lines | length' --record invoice.json
+  fluxnex map invoices --live a0B5f00000INV001EAA
+  fluxnex map invoices --live a0B5f00000INV001EAA --expression '.rtms__Total__c'
   curl … | fluxnex map invoices --record - --json | jq .entity
 
 --sample is a record of the source's connector: connectors/<connector>/samples/<name>.json in a clone of FluxNex.
+--live is a record of the flow's source as FluxNex has seen it last, by its id at the source. Nothing is written or sent.
 Exit code 1 if a step fails.";
 
 /// What is run on what.
@@ -42,11 +45,16 @@ pub struct Arguments {
     #[arg(long, value_name = "JQ")]
     expression: Option<String>,
     /// A file with the record, or - for standard input
-    #[arg(long, value_name = "FILE", required_unless_present = "sample")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["sample", "live"])]
     record: Option<PathBuf>,
     /// A sample of the source's connector
     #[arg(long, value_name = "NAME", conflicts_with = "record", requires = "flow")]
     sample: Option<String>,
+    /// A record that is here, of the flow's source, by its id there
+    #[arg(long, value_name = "ID", conflicts_with_all = ["record", "sample", "id", "version"], requires = "flow")]
+    live: Option<String>,
+    #[command(flatten)]
+    there: There,
     /// The record's id at the source, if its connector is not to say it
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -60,7 +68,7 @@ pub struct Arguments {
     values: ValuesOfVariables,
 }
 
-pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ended> {
+pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ended> {
     if let (Some(source), None) = (&arguments.expression, &arguments.flow) {
         return evaluate(source, &record(arguments.record.as_deref())?, terminal);
     }
@@ -71,14 +79,23 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ended> {
         return Ok(Ended::Negative);
     };
     let flow = FlowId::parse(arguments.flow.clone().unwrap_or_default()).map_err(|error| anyhow!("{error}"))?;
-    let text = match &arguments.sample {
-        Some(name) => {
+    let (mut id, mut version) = (arguments.id.clone(), arguments.version);
+    let text = match (&arguments.sample, &arguments.live) {
+        (Some(name), _) => {
             let source = configuration.flows.get(&flow).map(|flow| &flow.definition.source.connection);
             let connector = source.and_then(|connection| configuration.connector_of(connection));
             let connector = connector.with_context(|| format!("there is no flow {flow}"))?;
             sample(connector.as_str(), name)?
         }
-        None => record(arguments.record.as_deref())?,
+        (None, Some(live)) => {
+            let source = configuration.flows.get(&flow).map(|flow| &flow.definition.source);
+            let source = source.with_context(|| format!("there is no flow {flow}"))?;
+            let tenant = arguments.there.tenant(configuration.tenant.clone()).await?;
+            let found = terminal.wait("reading the record", live::read(&tenant, source, live)).await?;
+            (id, version) = (Some(found.id), found.version);
+            found.record
+        }
+        (None, None) => record(arguments.record.as_deref())?,
     };
     if let Some(source) = &arguments.expression {
         return evaluate(source, &text, terminal);
@@ -88,7 +105,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Ended> {
         Ok((name.to_owned(), id.to_owned()))
     });
     let references = references.collect::<Result<_>>()?;
-    let given = Given { record: &text, id: arguments.id.as_deref(), version: arguments.version, references };
+    let given = Given { record: &text, id: id.as_deref(), version, references };
     let mut steps = run_flow(configuration, &flow, &given).map_err(|error| anyhow!("{error}"))?;
     if let Some(target) = &arguments.target {
         only(&mut steps, target)?;

@@ -5,6 +5,7 @@ use crate::gateway::Gateway;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 const INIT: &[&str] = &[
     "init",
@@ -180,4 +181,89 @@ async fn a_bundle_is_planned_applied_and_taken_back() {
     assert!(first.code == 0 && first.out.contains("+ connection revenova"), "{first:?}");
     let unknown = gateway.run_in(&folder, &["rollback", "--to", "99"]).await;
     assert!(unknown.code == 1 && unknown.err.contains("no version 99"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_plan_looks_at_records_and_a_record_goes_through_a_flow() {
+    let mut gateway = Gateway::start().await;
+    for id in ["A1", "A2"] {
+        let payload = format!(r#"{{"Id": "{id}", "Name": "Customer {id}", "Total__c": 1.10, "IsDeleted": false}}"#);
+        gateway.setting.store_account(id, &payload, true).await;
+    }
+    let tenant = gateway.setting.tenant.to_string();
+    let (target, holder) = (gateway.setting.target.url.clone(), tempfile::tempdir().unwrap());
+    let folder = copy_of_example(holder.path(), &tenant);
+    let values: Vec<String> = [
+        ("REVENOVA_URL", target.as_str()),
+        ("QUICKBOOKS_URL", &target),
+        ("QUICKBOOKS_REALM", "4620816365"),
+        ("RECEIVER_URL", &format!("{target}/hooks/alerts")),
+        ("POLL_SINCE", "2026-11-20T12:00:00Z"),
+    ]
+    .iter()
+    .flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")])
+    .collect();
+    let with = |command: &[&str]| -> Vec<String> {
+        command.iter().map(|word| (*word).to_owned()).chain(values.iter().cloned()).collect()
+    };
+    let mut run = async |command: &[&str]| {
+        let words = with(command);
+        gateway.run_in(&folder, &words.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+
+    let same = run(&["plan"]).await;
+    assert!(same.code == 0 && same.out.contains("what runs is this bundle"), "{same:?}");
+    change(&folder.join("mappings/customer.to_entity.jq"), "name: .Name,", "name: (.Name | ascii_upcase),");
+    let planned = run(&["plan"]).await;
+    assert!(planned.code == 0 && planned.out.contains("flow customers over 2 records of its source"), "{planned:?}");
+    for expected in
+        ["entity: 2 differ", "quickbooks: 2 differ", "entity of A1:", "name: \"Customer A1\" -> \"CUSTOMER A1\""]
+    {
+        assert!(planned.out.contains(expected), "{expected}: {}", planned.out);
+    }
+    let none = run(&["plan", "--records", "0", "--json"]).await;
+    assert_eq!((none.code, &answer(&none)["samples"]), (0, &serde_json::json!([])));
+    change(&folder.join("mappings/customer.to_entity.jq"), "name: (.Name | ascii_upcase),", "name: 1,");
+    let failing = run(&["plan", "--json"]).await;
+    assert_eq!(
+        (failing.code, &answer(&failing)["samples"][0]["entity"]["newly_fails"]),
+        (1, &Value::from(2)),
+        "{failing:?}"
+    );
+
+    change(&folder.join("mappings/customer.to_entity.jq"), "name: 1,", "name: \"\\(.Name): \\(.Total__c)\",");
+    let live = run(&["map", "customers", "--live", "A2", "--json"]).await;
+    assert_eq!((live.code, &answer(&live)["entity"]["name"]), (0, &Value::from("Customer A2: 1.10")), "{live:?}");
+    let expression = run(&["map", "customers", "--live", "A2", "--expression", ".Name"]).await;
+    assert!(expression.code == 0 && expression.out.contains("Customer A2"), "{expression:?}");
+    let unknown = run(&["map", "customers", "--live", "A9"]).await;
+    assert!(unknown.code == 1 && unknown.err.contains("was seen"), "{unknown:?}");
+}
+
+/// The example bundle, of another tenant.
+fn copy_of_example(holder: &Path, tenant: &str) -> std::path::PathBuf {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/acme");
+    let folder = holder.join("bundle");
+    fs::create_dir_all(folder.join("mappings")).unwrap();
+    let text = fs::read_to_string(example.join("fluxnex.yaml")).unwrap();
+    let text = text.replace("tenant: acme", &format!("tenant: {tenant}")).replace("/acme/", &format!("/{tenant}/"));
+    fs::write(folder.join("fluxnex.yaml"), text).unwrap();
+    for entry in fs::read_dir(example.join("mappings")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.join("mappings").join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_got_lost_is_made_again_and_done_once() {
+    let mut gateway = Gateway::start().await;
+    gateway.losing.store(2, Ordering::SeqCst);
+    let count = |history: &Said| answer(history)["versions"].as_array().unwrap().len();
+    let before = count(&gateway.run_in(Path::new("/"), &["history", "--json"]).await);
+    let said = gateway.run(&["pause", "quickbooks"]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let history = gateway.run_in(Path::new("/"), &["history", "--json"]).await;
+    let versions = count(&history);
+    assert_eq!((versions, gateway.losing.load(Ordering::SeqCst)), (before + 1, 0), "{history:?}");
 }

@@ -13,6 +13,7 @@ use fluxnex_testing::{Setting, bundle};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +23,8 @@ const ROUTES: &[&str] = &[
     "/v1/tenants/{tenant}/bundle",
     "/v1/tenants/{tenant}/bundle/versions",
     "/v1/tenants/{tenant}/bundle/versions/{version}",
+    "/v1/tenants/{tenant}/bundle/sample",
+    "/v1/tenants/{tenant}/connections/{connection}/record",
     "/v1/tenants/{tenant}/connections/{connection}/secret",
     "/v1/tenants/{tenant}/connections/{connection}/consent",
     "/v1/tenants/{tenant}/connections/{connection}/consent/code",
@@ -29,6 +32,13 @@ const ROUTES: &[&str] = &[
 ];
 
 type Call = (ApiGatewayV2httpRequest, oneshot::Sender<Value>);
+
+/// Where calls go, and how many answers of changing calls break off on their way back.
+#[derive(Clone)]
+struct Passage {
+    calls: mpsc::UnboundedSender<Call>,
+    losing: Arc<AtomicUsize>,
+}
 
 /// The setting has made the tenant's schema.
 struct Migrated;
@@ -44,6 +54,8 @@ impl Functions for Migrated {
 pub struct Gateway {
     pub setting: Setting,
     pub url: String,
+    /// So many answers of changing calls get lost.
+    pub losing: Arc<AtomicUsize>,
     api: Api,
     calls: mpsc::UnboundedReceiver<Call>,
 }
@@ -58,7 +70,8 @@ impl Gateway {
         let (sender, calls) = mpsc::unbounded_channel();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
-        let router = Router::new().fallback(pass).with_state(sender);
+        let losing = Arc::new(AtomicUsize::new(0));
+        let router = Router::new().fallback(pass).with_state(Passage { calls: sender, losing: losing.clone() });
         tokio::spawn(async move { axum::serve(listener, router).await });
         let api = Api {
             database: setting.database.clone(),
@@ -72,7 +85,7 @@ impl Gateway {
             source: setting.connection_secrets(),
             client: setting.target.client(),
         };
-        Self { setting, url, api, calls }
+        Self { setting, url, losing, api, calls }
     }
 
     /// The name of a connection's secret.
@@ -116,12 +129,16 @@ impl Gateway {
 }
 
 /// As API Gateway does it: the route, its parameters, the caller.
-async fn pass(State(sender): State<mpsc::UnboundedSender<Call>>, request: Request) -> Response {
+async fn pass(State(passage): State<Passage>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 10 * 1024 * 1024).await.unwrap();
     let header = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let signed = header("authorization").unwrap_or_default();
     assert!(signed.starts_with("AWS4-HMAC-SHA256 ") && signed.contains("/execute-api/aws4_request"), "{signed}");
+    if head.method != "GET" {
+        let key = header("idempotency-key").expect("a changing call has a key");
+        assert!(signed.contains("idempotency-key") && key.len() == 38, "{signed} {key}");
+    }
     let (route, parameters) = ROUTES.iter().find_map(|route| matched(route, head.uri.path())).unwrap();
     let headers: Vec<(String, String)> =
         head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
@@ -142,8 +159,14 @@ async fn pass(State(sender): State<mpsc::UnboundedSender<Call>>, request: Reques
         "body": String::from_utf8(body.to_vec()).unwrap(), "isBase64Encoded": false,
     });
     let (reply, answer) = oneshot::channel();
-    sender.send((serde_json::from_value(event).unwrap(), reply)).unwrap();
+    passage.calls.send((serde_json::from_value(event).unwrap(), reply)).unwrap();
     let answer = answer.await.unwrap();
+    let take_one = |left: usize| left.checked_sub(1);
+    if head.method != "GET" && passage.losing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one).is_ok() {
+        // It is done, and then the line breaks.
+        let broken = futures::stream::once(async { Err::<String, _>(std::io::Error::other("the line broke")) });
+        return Response::new(Body::from_stream(broken));
+    }
     let mut response = Response::builder().status(u16::try_from(answer["statusCode"].as_i64().unwrap()).unwrap());
     for (name, value) in answer["headers"].as_object().unwrap() {
         response = response.header(name, value.as_str().unwrap());

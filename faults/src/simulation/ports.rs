@@ -8,7 +8,9 @@ use super::mutants::Edge;
 use super::scenario::is_secret;
 use super::world::World;
 use async_trait::async_trait;
-use fluxnex_cloud::control::{BusyRevision, BusyTenant, Control, ControlError, Document, Facet, Published, Saved};
+use fluxnex_cloud::control::{
+    Begun, BusyRevision, BusyTenant, Control, ControlError, Document, Facet, KeyedCall, Published, Saved,
+};
 use fluxnex_cloud::objects::{ObjectError, Objects};
 use fluxnex_cloud::queue::{OutgoingMessage, QueueError, QueueUrl, Queues};
 use fluxnex_cloud::secrets::{SecretError, SecretValue, Secrets};
@@ -286,5 +288,25 @@ impl Control for Ports {
         let released = self.world.control.release_lease(name, holder).await;
         self.pass(Kind::Lease, Moment::After, format!("release {name}")).await;
         released
+    }
+
+    async fn begin_call(&self, call: &KeyedCall<'_>, now: Timestamp, until: Timestamp) -> Result<Begun, ControlError> {
+        self.pass(Kind::ControlWrite, Moment::Before, "begin a call").await;
+        let begun = self.world.control.begin_call(call, now, until).await;
+        self.pass(Kind::ControlWrite, Moment::After, "begin a call").await;
+        begun
+    }
+
+    async fn end_call(
+        &self,
+        call: &KeyedCall<'_>,
+        answer: Option<&Value>,
+        remembered_until: Timestamp,
+    ) -> Result<(), ControlError> {
+        self.pass(Kind::ControlWrite, Moment::Before, "end a call").await;
+        self.inspect("the control table", &answer.map(Value::to_string).unwrap_or_default());
+        let ended = self.world.control.end_call(call, answer, remembered_until).await;
+        self.pass(Kind::ControlWrite, Moment::After, "end a call").await;
+        ended
     }
 }

@@ -6,8 +6,12 @@
 mod authorise;
 mod bundle;
 mod connections;
+mod keyed;
+pub mod openapi;
 mod request;
 mod review;
+mod routes;
+mod sample;
 mod schedules;
 mod secret;
 mod test;
@@ -23,6 +27,7 @@ use fluxnex_connect::{Engine, SecretSource};
 use fluxnex_lambda::problem::{self, Problem};
 use fluxnex_lambda::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse, Invocation};
 use fluxnex_store::Database;
+use routes::{Operation, Route};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,28 +60,43 @@ impl Api {
     /// Serves one request. Never fails: what goes wrong is an answer.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest, invocation: &Invocation) -> ApiGatewayV2httpResponse {
         let started = self.clock.now();
-        let route = request.route_key.clone().unwrap_or_default();
-        let result = match route.as_str() {
-            "GET /v1/health/live" => Ok(problem::json(200, &json!({ "status": "live" }))),
-            "GET /v1/health/ready" => self.ready().await,
-            "GET /v1/connectors/{connector}" => Self::connector(&request),
-            "GET /v1/tenants/{tenant}/bundle" => self.show(&request).await,
-            "PUT /v1/tenants/{tenant}/bundle" => self.apply(request).await,
-            "GET /v1/tenants/{tenant}/bundle/versions" => self.versions(&request).await,
-            "GET /v1/tenants/{tenant}/bundle/versions/{version}" => self.show_version(&request).await,
-            "GET /v1/tenants/{tenant}/connections/{connection}/secret" => self.show_secret(&request).await,
-            "PUT /v1/tenants/{tenant}/connections/{connection}/secret" => self.store_secret(request).await,
-            "PATCH /v1/tenants/{tenant}/connections/{connection}/secret" => self.change_secret(request).await,
-            "DELETE /v1/tenants/{tenant}/connections/{connection}/secret" => self.end_secret(&request).await,
-            "POST /v1/tenants/{tenant}/connections/{connection}/consent" => self.consent(request).await,
-            "POST /v1/tenants/{tenant}/connections/{connection}/consent/code" => self.redeem(request).await,
-            "POST /v1/tenants/{tenant}/connections/{connection}/test" => self.test(request).await,
-            _ => Err(Problem::of_status(404)),
+        let key = request.route_key.clone().unwrap_or_default();
+        let response = match routes::route(&key) {
+            None => Problem::of_status(404).request_id(invocation.request_id()).into_response(),
+            Some(route) if route.changes => self.keyed(route, request, invocation).await,
+            Some(route) => self.answer(route, request, invocation).await,
         };
-        let response = result.unwrap_or_else(|problem| problem.request_id(invocation.request_id()).into_response());
         let duration_ms = self.clock.now().as_millisecond() - started.as_millisecond();
-        tracing::info!(route, status = response.status_code, duration_ms, "request");
+        tracing::info!(route = key, status = response.status_code, duration_ms, "request");
         response
+    }
+
+    async fn answer(
+        &self,
+        route: &Route,
+        request: ApiGatewayV2httpRequest,
+        invocation: &Invocation,
+    ) -> ApiGatewayV2httpResponse {
+        let result = match route.operation {
+            Operation::Live => Ok(problem::json(200, &json!({ "status": "live" }))),
+            Operation::Ready => self.ready().await,
+            Operation::Document => Ok(problem::json(200, &openapi::document())),
+            Operation::Connector => Self::connector(&request),
+            Operation::ShowBundle => self.show(&request).await,
+            Operation::ApplyBundle => self.apply(request).await,
+            Operation::Versions => self.versions(&request).await,
+            Operation::ShowVersion => self.show_version(&request).await,
+            Operation::ShowSecret => self.show_secret(&request).await,
+            Operation::StoreSecret => self.store_secret(request).await,
+            Operation::ChangeSecret => self.change_secret(request).await,
+            Operation::EndSecret => self.end_secret(&request).await,
+            Operation::Consent => self.consent(request).await,
+            Operation::Redeem => self.redeem(request).await,
+            Operation::Test => self.test(request).await,
+            Operation::Sample => self.sample(request).await,
+            Operation::ShowRecord => self.record(&request).await,
+        };
+        result.unwrap_or_else(|problem| problem.request_id(invocation.request_id()).into_response())
     }
 
     /// An engine that remembers no token: what somebody changed a moment ago must count.

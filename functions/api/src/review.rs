@@ -2,13 +2,23 @@
 //! `fluxnex validate`.
 
 use fluxnex_connect::catalog::BuiltIn;
-use fluxnex_core::bundle::{Bundle, BundleError, LARGEST_BUNDLE_BYTES, Review, read, review};
+use fluxnex_core::bundle::{Bundle, BundleError, Configuration, LARGEST_BUNDLE_BYTES, Review, read, review};
 use fluxnex_core::connector::Manifest;
 use fluxnex_core::ids::{ConnectionId, TenantId};
 use fluxnex_lambda::ApiGatewayV2httpRequest;
 use fluxnex_lambda::problem::Problem;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The bundle of a request, ready to run, with everything checked as if it were to be applied.
+pub(crate) fn configured(
+    request: ApiGatewayV2httpRequest,
+    tenant: &TenantId,
+    own: &str,
+) -> Result<Configuration, Problem> {
+    let (_, review) = looked_at(request, tenant, own)?;
+    review.configuration.ok_or_else(|| Problem::of_status(500))
+}
 
 /// The bundle of a request, with the manifests of its connections as they are built in now. `own` is what the names
 /// of the tenant's secrets begin with.
@@ -17,6 +27,11 @@ pub(crate) fn reviewed(
     tenant: &TenantId,
     own: &str,
 ) -> Result<(Bundle, BTreeMap<ConnectionId, Manifest>), Problem> {
+    looked_at(request, tenant, own).map(|(bundle, review)| (bundle, review.manifests))
+}
+
+/// A bundle in which nothing is wrong, and what came of looking at it.
+fn looked_at(request: ApiGatewayV2httpRequest, tenant: &TenantId, own: &str) -> Result<(Bundle, Review), Problem> {
     let body = request.body.unwrap_or_default();
     if request.is_base64_encoded {
         return Err(Problem::of_status(415).detail("send the bundle as application/json"));
@@ -32,10 +47,10 @@ pub(crate) fn reviewed(
         let reason = format!("the bundle is of {}, the path names {tenant}", bundle.tenant);
         errors.push(BundleError::new("tenant", reason));
     }
-    let Review { errors: found, manifests, .. } = review(&bundle, &reading.broken, &BuiltIn);
-    errors.extend(found);
+    let mut review = review(&bundle, &reading.broken, &BuiltIn);
+    errors.append(&mut review.errors);
     own_secrets(&bundle, own, &mut errors);
-    if errors.is_empty() { Ok((bundle, manifests)) } else { Err(told(&errors)) }
+    if errors.is_empty() { Ok((bundle, review)) } else { Err(told(&errors)) }
 }
 
 /// A tenant may name its own secrets only: whoever applies a bundle could use another tenant's

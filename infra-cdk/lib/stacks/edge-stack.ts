@@ -8,11 +8,14 @@ import type { PipelineStack } from './pipeline-stack';
 
 /** What the management API does, for AWS identities that may call it. */
 const MANAGEMENT = [
+  'GET /v1/openapi.json',
   'GET /v1/connectors/{connector}',
   'GET /v1/tenants/{tenant}/bundle',
   'PUT /v1/tenants/{tenant}/bundle',
   'GET /v1/tenants/{tenant}/bundle/versions',
   'GET /v1/tenants/{tenant}/bundle/versions/{version}',
+  'POST /v1/tenants/{tenant}/bundle/sample',
+  'GET /v1/tenants/{tenant}/connections/{connection}/record',
   'GET /v1/tenants/{tenant}/connections/{connection}/secret',
   'PUT /v1/tenants/{tenant}/connections/{connection}/secret',
   'PATCH /v1/tenants/{tenant}/connections/{connection}/secret',

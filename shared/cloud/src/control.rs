@@ -56,6 +56,35 @@ pub enum Published {
     Outdated,
 }
 
+/// A changing call of the API that may be made again under the same idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyedCall<'a> {
+    /// Whose call.
+    pub tenant: &'a TenantId,
+    /// A digest of who calls and of the key: nobody finds another one's.
+    pub name: &'a str,
+    /// A digest of everything that was asked for.
+    pub fingerprint: &'a str,
+    /// Who does the work of this attempt.
+    pub holder: Uuid,
+}
+
+/// What is known of a keyed call when it is begun.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// Nothing: whoever asked is to do it, and nobody else does meanwhile.
+    Yours,
+    /// It is under way elsewhere, or was a moment ago.
+    UnderWay,
+    /// It was answered so.
+    Answered {
+        /// What was asked for then.
+        fingerprint: String,
+        /// The answer; it holds no secret.
+        answer: Value,
+    },
+}
+
 /// The state of a busy marker when it was read. Opaque; as text it travels in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BusyRevision(pub(crate) i64);
@@ -137,7 +166,8 @@ impl ControlError {
 /// The largest document, in bytes of JSON. An item of DynamoDB takes 400 KB; settings are far smaller.
 pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
-/// What is published of connections, how far their polls are, the marker "this tenant has work waiting", and leases.
+/// What is published of connections, how far their polls are, the marker "this tenant has work waiting", leases, and
+/// the answers of keyed calls.
 #[async_trait]
 pub trait Control: Send + Sync {
     /// Publishes one facet of a connection. A version below the one that is there changes nothing,
@@ -251,6 +281,25 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// [`ControlError`].
     async fn release_lease(&self, name: &str, holder: Uuid) -> Result<bool, ControlError>;
+
+    /// Begins a keyed call, for its holder alone until the moment given: then somebody else may begin it anew. What
+    /// was remembered to `now` or before is forgotten. A begin whose answer got lost is repeated and answers the same.
+    ///
+    /// # Errors
+    /// [`ControlError`]; the call may have begun all the same, and then is free again at `until`.
+    async fn begin_call(&self, call: &KeyedCall<'_>, now: Timestamp, until: Timestamp) -> Result<Begun, ControlError>;
+
+    /// Ends a keyed call that its holder began: with the answer, remembered until the moment given (in whole seconds),
+    /// or with none: then it may be begun anew at once. Changes nothing if the holder lost it meanwhile.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    async fn end_call(
+        &self,
+        call: &KeyedCall<'_>,
+        answer: Option<&Value>,
+        remembered_until: Timestamp,
+    ) -> Result<(), ControlError>;
 }
 
 /// The document as JSON text, if an item takes it.

@@ -20,6 +20,7 @@ mod management;
 mod migrations;
 mod removed;
 mod replica;
+mod sample;
 mod sweep;
 mod tenant;
 mod waiting;

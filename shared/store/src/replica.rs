@@ -159,22 +159,18 @@ impl Database {
                 ],
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(SourceRecord {
-                    key: key_of(row)?,
-                    event: EventId(row.try_get(6)?),
-                    place: Place {
-                        source_version: row.try_get(3)?,
-                        arrived_at: row.try_get(4)?,
-                        event: EventId(row.try_get(5)?),
-                    },
-                    payload: row.try_get::<_, JsonText<'_>>(7)?.0.to_owned(),
-                    deleted: row.try_get(8)?,
-                })
-            })
-            .collect()
+        rows.iter().map(record_of).collect()
     }
+}
+
+pub(crate) fn record_of(row: &tokio_postgres::Row) -> Result<SourceRecord, StoreError> {
+    Ok(SourceRecord {
+        key: key_of(row)?,
+        event: EventId(row.try_get(6)?),
+        place: Place { source_version: row.try_get(3)?, arrived_at: row.try_get(4)?, event: EventId(row.try_get(5)?) },
+        payload: row.try_get::<_, JsonText<'_>>(7)?.0.to_owned(),
+        deleted: row.try_get(8)?,
+    })
 }
 
 pub(crate) fn columns<'a>(keys: impl Iterator<Item = &'a SourceRecordKey>) -> [Vec<&'a str>; 3] {

@@ -16,6 +16,7 @@ mod database;
 mod queue;
 mod records;
 mod setting;
+mod stored;
 mod target;
 mod webhook;
 

@@ -4,10 +4,13 @@
 
 mod applying;
 mod consent;
+mod documented;
 mod editing;
+mod keyed;
 mod pausing;
 mod polls;
 mod refusing;
+mod sampling;
 mod secrets;
 mod support;
 mod testing;

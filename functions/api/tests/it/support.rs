@@ -3,6 +3,7 @@
 use api::Api;
 use async_trait::async_trait;
 use fluxnex_cloud::functions::{FunctionError, Functions};
+use fluxnex_cloud::twin::InMemoryControl;
 use fluxnex_lambda::{Deadline, Invocation};
 use fluxnex_store::Database;
 use fluxnex_testing::{Setting, TestDatabase, bundle};
@@ -27,6 +28,9 @@ impl Responder for Nobody {
 pub(crate) struct RealMigrate {
     tables: TestDatabase,
     pub(crate) silent: AtomicBool,
+    /// The control table answers no more once this was called.
+    pub(crate) ends: AtomicBool,
+    control: Arc<InMemoryControl>,
 }
 
 #[async_trait]
@@ -36,6 +40,9 @@ impl Functions for RealMigrate {
         let function = name.to_owned();
         if self.silent.load(Ordering::SeqCst) {
             return Err(FunctionError::Unavailable { function, code: "Silent".to_owned(), source: None });
+        }
+        if self.ends.load(Ordering::SeqCst) {
+            self.control.set_silent(true);
         }
         let (tables, event) = (self.tables.clone(), to_raw_value(payload).unwrap());
         // As in Lambda, it runs apart from us; its futures stay on one thread.
@@ -52,6 +59,8 @@ impl Functions for RealMigrate {
 pub(crate) struct Stage {
     pub(crate) setting: Setting,
     pub(crate) functions: Arc<RealMigrate>,
+    /// Who calls, as API Gateway authenticated them.
+    pub(crate) caller: &'static str,
     api: Api,
 }
 
@@ -67,7 +76,12 @@ impl Stage {
     }
 
     pub(crate) fn of(setting: Setting, database: Arc<Database>) -> Self {
-        let functions = Arc::new(RealMigrate { tables: setting.tables.clone(), silent: AtomicBool::new(false) });
+        let functions = Arc::new(RealMigrate {
+            tables: setting.tables.clone(),
+            silent: AtomicBool::new(false),
+            ends: AtomicBool::new(false),
+            control: setting.control.clone(),
+        });
         let api = Api {
             database,
             control: setting.control.clone(),
@@ -80,7 +94,7 @@ impl Stage {
             source: setting.connection_secrets(),
             client: setting.target.client(),
         };
-        Self { setting, functions, api }
+        Self { setting, functions, caller: "arn:aws:iam::000000000000:user/ops", api }
     }
 
     /// The example bundle, of this tenant.
@@ -150,6 +164,20 @@ impl Stage {
         self.request("PUT /v1/tenants/{tenant}/bundle", json!({ "tenant": tenant }), headers, Some(body)).await
     }
 
+    /// A changing call of a route of one connection, under a key.
+    pub(crate) async fn call_keyed(
+        &self,
+        method: &str,
+        connection: &str,
+        what: &str,
+        body: &Value,
+        key: &str,
+    ) -> Answer {
+        let route = format!("{method} /v1/tenants/{{tenant}}/connections/{{connection}}/{what}");
+        let parameters = json!({ "tenant": self.setting.tenant, "connection": connection });
+        self.request(&route, parameters, json!({"idempotency-key": key}), Some(&body.to_string())).await
+    }
+
     pub(crate) async fn get_bundle(&self, tenant: &str) -> Answer {
         self.request("GET /v1/tenants/{tenant}/bundle", json!({ "tenant": tenant }), json!({}), None).await
     }
@@ -171,6 +199,18 @@ impl Stage {
     pub(crate) async fn get_version(&self, version: &str) -> Answer {
         let parameters = json!({ "tenant": self.setting.tenant, "version": version });
         self.request("GET /v1/tenants/{tenant}/bundle/versions/{version}", parameters, json!({}), None).await
+    }
+
+    pub(crate) async fn post_sample(&self, body: &str, query: Value) -> Answer {
+        let parameters = json!({ "tenant": self.setting.tenant });
+        let route = "POST /v1/tenants/{tenant}/bundle/sample";
+        self.request_with(route, parameters, json!({}), query, Some(body)).await
+    }
+
+    pub(crate) async fn get_record(&self, connection: &str, query: Value) -> Answer {
+        let parameters = json!({ "tenant": self.setting.tenant, "connection": connection });
+        let route = "GET /v1/tenants/{tenant}/connections/{connection}/record";
+        self.request_with(route, parameters, json!({}), query, None).await
     }
 
     pub(crate) async fn get_connector(&self, name: &str) -> Answer {
@@ -198,7 +238,7 @@ impl Stage {
             "requestContext": {
                 "http": {"method": "PUT", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.1", "userAgent": "x"},
                 "requestId": "r", "routeKey": route, "stage": "$default", "timeEpoch": 0,
-                "authorizer": {"iam": {"userArn": "arn:aws:iam::000000000000:user/ops"}},
+                "authorizer": {"iam": {"userArn": self.caller}},
             },
             "body": body,
             "isBase64Encoded": false,
@@ -206,8 +246,11 @@ impl Stage {
         let invocation = Invocation::new("request-7", Deadline::after(Duration::from_secs(29)));
         let response = self.api.handle(serde_json::from_value(request).unwrap(), &invocation).await;
         let answer = serde_json::to_value(&response).unwrap();
-        let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        Answer { status: response.status_code, headers: answer["headers"].clone(), body }
+        let text = answer["body"].as_str().unwrap().to_owned();
+        let body = serde_json::from_str(&text).unwrap();
+        let answer = Answer { status: response.status_code, headers: answer["headers"].clone(), body, text };
+        crate::documented::assert_documented(route, &answer);
+        answer
     }
 }
 
@@ -215,6 +258,8 @@ pub(crate) struct Answer {
     pub(crate) status: i64,
     pub(crate) headers: Value,
     pub(crate) body: Value,
+    /// The body as it is sent.
+    pub(crate) text: String,
 }
 
 impl Answer {

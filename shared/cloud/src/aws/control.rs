@@ -6,14 +6,18 @@
 //! | poll settings | `connection#<tenant>#<connection>` | `polls` | `version`, `document` (the same) |
 //! | progress of a poll | `poll#<tenant>#<connection>` | object | `revision` (1, then one more each time), `progress` (JSON text) |
 //! | lease | `lease#<name>` | `lease` | `holder`, `held_until` (milliseconds since 1970; 0 once released), `expires_at` (seconds; while it is held: the table forgets it an hour after its end) |
+//! | keyed call | `call#<tenant>#<name>` | `call` | `fingerprint`, `holder`, `held_until`, `answer` (JSON text; absent until there is one), `expires_at` (seconds) |
 //! | busy marker | `busy#<shard>` | tenant | `busy_until` (milliseconds since 1970; also its revision) |
 //!
 //! Markers are listed by a Query of each shard; the shards keep them off one partition and apart from
 //! everything else.
 
+mod calls;
+
 use super::error::{Failure, Kind};
 use crate::control::{
-    BusyRevision, BusyTenant, Control, ControlError, Document, Facet, Published, Saved, bounded, ceil_millisecond,
+    Begun, BusyRevision, BusyTenant, Control, ControlError, Document, Facet, KeyedCall, Published, Saved, bounded,
+    ceil_millisecond,
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -242,6 +246,19 @@ impl Control for DynamoControl {
             .expression_attribute_values(":holder", text(holder.to_string()))
             .expression_attribute_values(":released", number(0));
         holds(request.send().await.map(drop).map_err(Failure::of))
+    }
+
+    async fn begin_call(&self, call: &KeyedCall<'_>, now: Timestamp, until: Timestamp) -> Result<Begun, ControlError> {
+        self.begin(call, now, until).await
+    }
+
+    async fn end_call(
+        &self,
+        call: &KeyedCall<'_>,
+        answer: Option<&Value>,
+        remembered_until: Timestamp,
+    ) -> Result<(), ControlError> {
+        self.end(call, answer, remembered_until).await
     }
 }
 

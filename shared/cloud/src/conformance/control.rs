@@ -1,6 +1,8 @@
 //! What every control table does.
 
-use crate::control::{BusyRevision, BusyTenant, Control, ControlError, Facet, MAX_DOCUMENT_BYTES, Published, Saved};
+use crate::control::{
+    Begun, BusyRevision, BusyTenant, Control, ControlError, Facet, KeyedCall, MAX_DOCUMENT_BYTES, Published, Saved,
+};
 use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -17,6 +19,9 @@ pub async fn suite(control: &dyn Control) {
     clearing(control).await;
     leasing(control).await;
     racing_for_a_lease(control).await;
+    answering_calls(control).await;
+    giving_calls_up(control).await;
+    racing_for_a_call(control).await;
 }
 
 fn tenant(name: &str) -> TenantId {
@@ -221,4 +226,64 @@ async fn racing_for_a_lease(control: &dyn Control) {
         let taken = futures::future::try_join_all(takes).await.expect("take");
         assert_eq!(taken.iter().filter(|taken| **taken).count(), 1, "{taken:?}");
     }
+}
+
+const NAME: &str = "0f";
+
+fn call<'a>(tenant: &'a TenantId, name: &'a str, fingerprint: &'a str, holder: u128) -> KeyedCall<'a> {
+    KeyedCall { tenant, name, fingerprint, holder: Uuid::from_u128(holder) }
+}
+
+async fn answering_calls(control: &dyn Control) {
+    let (acme, globex) = (tenant("acme"), tenant("globex"));
+    let begin =
+        async |call: KeyedCall<'_>, now| control.begin_call(&call, second(now), second(now + 60)).await.expect("begin");
+    let first = call(&acme, NAME, "asked", 1);
+    assert_eq!(begin(first, 0).await, Begun::Yours);
+    assert_eq!(begin(first, 1).await, Begun::Yours, "the answer of a begin may get lost");
+    assert_eq!(begin(call(&acme, NAME, "asked", 2), 2).await, Begun::UnderWay);
+    assert_eq!(begin(call(&acme, NAME, "other", 2), 2).await, Begun::UnderWay);
+    assert_eq!(begin(call(&globex, NAME, "asked", 3), 2).await, Begun::Yours, "another tenant's");
+    assert_eq!(begin(call(&acme, "1f", "asked", 4), 2).await, Begun::Yours, "another key");
+
+    let answer = json!({"status": 200, "body": "é\u{1}\""});
+    let end = async |call: KeyedCall<'_>, answer: Value, until| {
+        control.end_call(&call, Some(&answer), second(until)).await.expect("end");
+    };
+    end(call(&acme, NAME, "asked", 2), json!({}), 1_000).await;
+    assert_eq!(begin(call(&acme, NAME, "asked", 2), 3).await, Begun::UnderWay, "only its holder ends it");
+    end(first, answer.clone(), 1_000).await;
+    let answered = Begun::Answered { fingerprint: "asked".to_owned(), answer };
+    assert_eq!(begin(call(&acme, NAME, "asked", 5), 4).await, answered);
+    assert_eq!(begin(call(&acme, NAME, "other", 5), 500).await, answered, "with what was asked for then");
+    end(first, json!({}), 2_000).await;
+    assert_eq!(begin(first, 999).await, answered, "an answer stays the first one");
+    assert_eq!(begin(call(&acme, NAME, "other", 6), 1_000).await, Begun::Yours, "it is forgotten");
+}
+
+async fn giving_calls_up(control: &dyn Control) {
+    let acme = tenant("acme");
+    let [one, other] = [7, 8].map(|holder| call(&acme, "2f", "asked", holder));
+    let begin =
+        async |call: KeyedCall<'_>, now| control.begin_call(&call, second(now), second(now + 60)).await.expect("begin");
+    assert_eq!(begin(one, 0).await, Begun::Yours);
+    let large = json!({ "text": "x".repeat(MAX_DOCUMENT_BYTES) });
+    let refused = control.end_call(&one, Some(&large), second(1_000)).await;
+    assert!(matches!(refused, Err(ControlError::TooLarge { .. })), "{refused:?}");
+    control.end_call(&one, None, second(1_000)).await.expect("end");
+    assert_eq!(begin(other, 1).await, Begun::Yours, "given up, it is free at once");
+    assert_eq!(begin(one, 60).await, Begun::UnderWay);
+    assert_eq!(begin(one, 61).await, Begun::Yours, "whoever does it died");
+    control.end_call(&other, Some(&json!({})), second(1_000)).await.expect("end");
+    assert_eq!(begin(other, 62).await, Begun::UnderWay, "whoever was too slow has lost it");
+}
+
+/// Of many who make the same call at the same time one does it.
+async fn racing_for_a_call(control: &dyn Control) {
+    let acme = tenant("acme");
+    let calls: Vec<KeyedCall<'_>> = (0..8).map(|holder| call(&acme, "3f", "asked", 20 + holder)).collect();
+    let begins = calls.iter().map(|call| control.begin_call(call, second(0), second(60)));
+    let begun = futures::future::try_join_all(begins).await.expect("begin");
+    assert_eq!(begun.iter().filter(|begun| **begun == Begun::Yours).count(), 1, "{begun:?}");
+    assert!(begun.iter().all(|begun| matches!(begun, Begun::Yours | Begun::UnderWay)), "{begun:?}");
 }

@@ -2,7 +2,8 @@
 
 use super::lock;
 use crate::control::{
-    BusyRevision, BusyTenant, Control, ControlError, Document, Facet, Published, Saved, bounded, ceil_millisecond,
+    Begun, BusyRevision, BusyTenant, Control, ControlError, Document, Facet, KeyedCall, Published, Saved, bounded,
+    ceil_millisecond,
 };
 use async_trait::async_trait;
 use fluxnex_core::ids::{ConnectionId, ObjectName, TenantId};
@@ -12,6 +13,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use uuid::Uuid;
 
+struct Call {
+    fingerprint: String,
+    holder: Uuid,
+    held_until: i64,
+    /// The answer, and the second at which it is forgotten.
+    answer: Option<(Value, i64)>,
+}
+
 #[derive(Default)]
 struct State {
     /// What was withdrawn keeps its version without a body.
@@ -20,6 +29,7 @@ struct State {
     busy: BTreeMap<TenantId, i64>,
     /// Who holds them, and until when.
     leases: HashMap<String, (Uuid, i64)>,
+    calls: HashMap<(TenantId, String), Call>,
     writes: usize,
     silent: bool,
     /// So many of the next savings of progress get no answer.
@@ -206,5 +216,43 @@ impl Control for InMemoryControl {
             state.leases.remove(name);
         }
         Ok(is_theirs)
+    }
+
+    async fn begin_call(&self, call: &KeyedCall<'_>, now: Timestamp, until: Timestamp) -> Result<Begun, ControlError> {
+        let mut state = self.state()?;
+        state.writes += 1;
+        let key = (call.tenant.clone(), call.name.to_owned());
+        match state.calls.get(&key) {
+            Some(Call { answer: Some((answer, forgotten)), fingerprint, .. }) if *forgotten > now.as_second() => {
+                return Ok(Begun::Answered { fingerprint: fingerprint.clone(), answer: answer.clone() });
+            }
+            Some(Call { answer: None, holder, held_until, .. })
+                if *holder != call.holder && *held_until > now.as_millisecond() =>
+            {
+                return Ok(Begun::UnderWay);
+            }
+            _ => {}
+        }
+        let fingerprint = call.fingerprint.to_owned();
+        let held_until = ceil_millisecond(until);
+        state.calls.insert(key, Call { fingerprint, holder: call.holder, held_until, answer: None });
+        Ok(Begun::Yours)
+    }
+
+    async fn end_call(
+        &self,
+        call: &KeyedCall<'_>,
+        answer: Option<&Value>,
+        remembered_until: Timestamp,
+    ) -> Result<(), ControlError> {
+        answer.map(bounded).transpose()?;
+        let mut state = self.state()?;
+        state.writes += 1;
+        let key = (call.tenant.clone(), call.name.to_owned());
+        if let Some(known) = state.calls.get_mut(&key).filter(|it| it.holder == call.holder && it.answer.is_none()) {
+            known.held_until = 0;
+            known.answer = answer.map(|answer| (answer.clone(), remembered_until.as_second()));
+        }
+        Ok(())
     }
 }
