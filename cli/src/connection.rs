@@ -14,10 +14,9 @@ mod remove;
 mod rotate;
 mod show;
 mod signing;
-mod switch;
 mod test;
 
-pub use bundle::Read;
+pub use bundle::{Read, names as connection_names};
 
 use crate::Ended;
 use crate::api::{self, Api};
@@ -54,10 +53,6 @@ pub enum Command {
     /// Replace credentials; what webhooks are signed with overlaps
     #[command(after_help = rotate::EXAMPLES)]
     Rotate(Box<rotate::Arguments>),
-    /// Pause: senders of webhooks are told to come later, polls stop
-    Pause(switch::Arguments),
-    /// Go on after a pause
-    Resume(switch::Arguments),
     /// Remove a connection and end its secret
     #[command(after_help = remove::EXAMPLES)]
     Remove(remove::Arguments),
@@ -95,20 +90,23 @@ impl Tenant {
 
 /// Runs a command.
 pub async fn run(arguments: Arguments, terminal: &Terminal) -> Result<Ended> {
-    let id = arguments.tenant.context("which tenant? Give --tenant, or set FLUXNEX_TENANT")?;
-    let id = TenantId::parse(id).map_err(|error| anyhow!("--tenant: {error}"))?;
-    let tenant = Tenant { id, api: Api::find(&arguments.api).await? };
+    let tenant = tenant(arguments.tenant.as_deref(), &arguments.api).await?;
     match arguments.command {
         Command::Add(arguments) => add::run(&tenant, *arguments, terminal).await,
         Command::Authorise(arguments) => authorise::run(&tenant, &arguments, terminal).await,
         Command::Test(arguments) => test::run(&tenant, &arguments, terminal).await,
         Command::Rotate(arguments) => rotate::run(&tenant, *arguments, terminal).await,
-        Command::Pause(arguments) => switch::run(&tenant, &arguments, true, terminal).await,
-        Command::Resume(arguments) => switch::run(&tenant, &arguments, false, terminal).await,
         Command::Remove(arguments) => remove::run(&tenant, &arguments, terminal).await,
         Command::List => show::list(&tenant, terminal).await,
         Command::Show(arguments) => show::run(&tenant, &arguments, terminal).await,
     }
+}
+
+/// The tenant that commands are for, at its API.
+pub async fn tenant(id: Option<&str>, api: &api::Arguments) -> Result<Tenant> {
+    let id = id.context("which tenant? Give --tenant, or set FLUXNEX_TENANT")?;
+    let id = TenantId::parse(id).map_err(|error| anyhow!("--tenant: {error}"))?;
+    Ok(Tenant { id, api: Api::find(api).await? })
 }
 
 /// The name of a connection, checked.

@@ -4,6 +4,7 @@ mod api;
 mod bundle;
 mod connection;
 mod connector;
+mod switch;
 mod terminal;
 
 use bundle::{apply, history, init, map, test, validate};
@@ -57,6 +58,12 @@ enum Command {
     /// Go back to an older version of a tenant's bundle
     #[command(after_help = history::EXAMPLES)]
     Rollback(history::RollbackArguments),
+    /// Stop a tenant, a flow or a connection for a while
+    #[command(after_help = switch::EXAMPLES)]
+    Pause(Box<switch::Arguments>),
+    /// Go on after a pause
+    #[command(after_help = switch::EXAMPLES)]
+    Resume(Box<switch::Arguments>),
     /// Print the JSON Schema of bundles, for editors
     Schema,
     /// Print the completion script of a shell
@@ -97,6 +104,8 @@ fn main() -> ExitCode {
             Command::Apply(arguments) => apply::apply(&arguments, &terminal).await,
             Command::History(arguments) => history::history(&arguments, &terminal).await,
             Command::Rollback(arguments) => history::rollback(&arguments, &terminal).await,
+            Command::Pause(arguments) => switch::run(&arguments, true, &terminal).await,
+            Command::Resume(arguments) => switch::run(&arguments, false, &terminal).await,
             Command::Schema => schema(&terminal),
             Command::Completions { shell } => completions(shell, &terminal),
             Command::Connection(arguments) => connection::run(*arguments, &terminal).await,

@@ -25,6 +25,7 @@ pub const APPLY_EXAMPLES: &str = "\
 Examples:
   fluxnex apply examples/acme --variables production.yaml
   fluxnex apply --yes                   # also where connections or flows would be removed
+  fluxnex apply --shadow                # flows that are new here are mapped and recorded, and deliver nothing
 
 The bundle is checked here, then applied as a whole, on the condition that nobody applied another one since it was
 compared. What connections and flows are removed is asked about first.";
@@ -54,6 +55,20 @@ pub struct ApplyArguments {
     /// Remove what is not in the bundle any more without asking
     #[arg(long)]
     yes: bool,
+    /// Put flows that do not run yet, or run so, in shadow: they are mapped and recorded, and deliver nothing
+    #[arg(long)]
+    shadow: bool,
+}
+
+/// How a bundle is put in the place of the one that runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Manner {
+    /// The older version that it is.
+    pub(super) restores: Option<i64>,
+    /// Whether what goes is not asked about.
+    pub(super) yes: bool,
+    /// Whether flows that are new are put in shadow.
+    pub(super) shadow: bool,
 }
 
 pub async fn plan(arguments: &PlanArguments, terminal: &Terminal) -> Result<Ended> {
@@ -76,7 +91,8 @@ pub async fn plan(arguments: &PlanArguments, terminal: &Terminal) -> Result<Ende
 pub async fn apply(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Ended> {
     let Some(next) = checked(&arguments.bundle, terminal)? else { return Ok(Ended::Negative) };
     let tenant = arguments.there.tenant(next.tenant.clone()).await?;
-    put(&tenant, &next, None, arguments.yes, terminal).await
+    let manner = Manner { restores: None, yes: arguments.yes, shadow: arguments.shadow };
+    put(&tenant, next, manner, terminal).await
 }
 
 /// The bundle, if nothing is wrong with it.
@@ -100,19 +116,23 @@ fn tell(tenant: &Tenant, plan: &Plan, terminal: &Terminal) {
     }
 }
 
-/// Applies a bundle over the one that was read just before; `restores` is the older version that it is.
-pub(super) async fn put(
-    tenant: &Tenant,
-    next: &Definition,
-    restores: Option<i64>,
-    yes: bool,
-    terminal: &Terminal,
-) -> Result<Ended> {
+/// Flows that deliver nothing yet are not to begin with it.
+fn put_in_shadow(next: &mut Definition, running: &Definition) {
+    for (id, flow) in &mut next.flows {
+        flow.shadow |= running.flows.get(id).is_none_or(|runs| runs.shadow);
+    }
+}
+
+/// Applies a bundle over the one that was read just before.
+pub(super) async fn put(tenant: &Tenant, mut next: Definition, manner: Manner, terminal: &Terminal) -> Result<Ended> {
     let running = terminal.wait("reading what runs", tenant.read()).await?;
-    let plan = between(&running, next);
+    if manner.shadow {
+        put_in_shadow(&mut next, &running.bundle);
+    }
+    let plan = between(&running, &next);
     tell(tenant, &plan, terminal);
     let removed = plan.removed().join(", ");
-    if !removed.is_empty() && !yes {
+    if !removed.is_empty() && !manner.yes {
         if !terminal.can_ask() {
             bail!("this would remove {removed}: give --yes if that is meant");
         }
@@ -122,8 +142,12 @@ pub(super) async fn put(
         }
     }
     // Also when nothing changes: an apply that was cut short is finished by the next one.
-    let version = terminal.wait("applying", tenant.apply(next, &running, restores)).await?;
+    let version = terminal.wait("applying", tenant.apply(&next, &running, manner.restores)).await?;
     terminal.say(format!("{}: version {version} runs", tenant.id));
-    terminal.answer(&json!({ "tenant": tenant.id, "version": version, "changes": plan.changes }))?;
+    let shadow: Vec<&str> = next.flows.iter().filter(|(_, flow)| flow.shadow).map(|(id, _)| id.as_str()).collect();
+    if !shadow.is_empty() {
+        terminal.say(format!("in shadow, deliver nothing: {}", shadow.join(", ")));
+    }
+    terminal.answer(&json!({ "tenant": tenant.id, "version": version, "changes": plan.changes, "shadow": shadow }))?;
     Ok(Ended::Done)
 }

@@ -72,7 +72,8 @@ pub async fn rollback(arguments: &RollbackArguments, terminal: &Terminal) -> Res
     let bundle = answer.body.get_mut("bundle").map(Value::take).unwrap_or_default();
     let bundle: Bundle = serde_json::from_value(bundle)
         .context("that version is not understood: this program is older than the deployment")?;
-    apply::put(&tenant, &bundle, Some(version), arguments.yes, terminal).await
+    let manner = apply::Manner { restores: Some(version), yes: arguments.yes, shadow: false };
+    apply::put(&tenant, bundle, manner, terminal).await
 }
 
 fn id(text: &str) -> Result<TenantId> {

@@ -52,6 +52,7 @@ impl Tenant {
                 let bundle = Bundle {
                     tenant: self.id.clone(),
                     title: String::new(),
+                    paused: false,
                     connections: BTreeMap::new(),
                     flows: BTreeMap::new(),
                     entities: BTreeMap::new(),

@@ -30,8 +30,8 @@ pub async fn list(tenant: &Tenant, terminal: &Terminal) -> Result<Ended> {
                 definition.polls.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             ));
         }
-        if definition.paused {
-            notes.push("PAUSED".to_owned());
+        if definition.paused || bundle.paused {
+            notes.push(if bundle.paused { "PAUSED, as all of the tenant" } else { "PAUSED" }.to_owned());
         }
         terminal.say(format!("{:width$}  {:20}  {}", id.as_str(), definition.connector.as_str(), notes.join("; ")));
     }

@@ -37,7 +37,7 @@ fn change(path: &Path, from: &str, to: &str) {
 #[test]
 fn help_shows_examples() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["init", "validate", "test", "map", "plan", "apply", "history", "rollback"] {
+    for command in ["init", "validate", "test", "map", "plan", "apply", "history", "rollback", "pause", "resume"] {
         let said = fluxnex(folder.path(), &[command, "--help"]);
         assert!(said.code == 0 && said.out.contains("Examples:"), "{command}: {said:?}");
     }
@@ -261,9 +261,29 @@ async fn a_call_whose_answer_got_lost_is_made_again_and_done_once() {
     gateway.losing.store(2, Ordering::SeqCst);
     let count = |history: &Said| answer(history)["versions"].as_array().unwrap().len();
     let before = count(&gateway.run_in(Path::new("/"), &["history", "--json"]).await);
-    let said = gateway.run(&["pause", "quickbooks"]).await;
+    let said = gateway.run_in(Path::new("/"), &["pause", "connection", "quickbooks"]).await;
     assert_eq!(said.code, 0, "{said:?}");
     let history = gateway.run_in(Path::new("/"), &["history", "--json"]).await;
     let versions = count(&history);
     assert_eq!((versions, gateway.losing.load(Ordering::SeqCst)), (before + 1, 0), "{history:?}");
+}
+
+#[tokio::test]
+async fn a_flow_that_is_new_delivers_nothing_until_it_is_applied_without_shadow() {
+    let mut gateway = Gateway::start().await;
+    let holder = tempfile::tempdir().unwrap();
+    let tenant = gateway.setting.tenant.to_string();
+    let init: Vec<&str> = INIT.iter().map(|word| if *word == "acme" { tenant.as_str() } else { *word }).collect();
+    assert_eq!(fluxnex(holder.path(), &init).code, 0);
+    let folder = holder.path().join(&tenant);
+    change(&folder.join("fluxnex.yaml"), "  customers:\n", "  clients:\n");
+    let values = ["PROFILE=local", "ODATA_URL=https://e.example.com", "WEBHOOK_URL=https://p.example.com"]
+        .map(|it| ["--set", it]);
+    for (more, shadow) in [(&["--shadow"][..], true), (&["--shadow"], true), (&[], false), (&["--shadow"], false)] {
+        let arguments: Vec<&str> =
+            ["apply", "--yes", "--json"].iter().chain(more).chain(values.iter().flatten()).copied().collect();
+        let applied = gateway.run_in(&folder, &arguments).await;
+        let listed = answer(&applied)["shadow"].as_array().unwrap().len();
+        assert_eq!((applied.code, listed == 1), (0, shadow), "{more:?}: {applied:?}");
+    }
 }

@@ -8,4 +8,5 @@ mod connector;
 mod consent;
 mod gateway;
 mod page;
+mod switching;
 mod trying;

@@ -107,14 +107,15 @@ impl Api {
         };
         let mut published: BTreeSet<(&ConnectionId, Facet)> = BTreeSet::new();
         for (id, definition) in &bundle.connections {
-            if let Some(manifest) = manifests.get(id).filter(|_| !definition.polls.is_empty() && !definition.paused) {
+            let paused = bundle.paused || definition.paused;
+            if let Some(manifest) = manifests.get(id).filter(|_| !definition.polls.is_empty() && !paused) {
                 let settings = PollSettings { definition: definition.clone(), manifest: manifest.clone() };
                 let document = serde_json::to_value(&settings).map_err(|_| Problem::of_status(500))?;
                 self.control.publish(&bundle.tenant, id, Facet::Polls, version, &document).await.map_err(failed)?;
                 published.insert((id, Facet::Polls));
             }
             let (Some(manifest), Some(secret)) = (manifests.get(id), &definition.secret) else { continue };
-            let settings = manifest.published_webhook(&definition.settings, secret, definition.paused);
+            let settings = manifest.published_webhook(&definition.settings, secret, paused);
             // Settings were checked with the bundle.
             let Some(settings) = settings.map_err(|_| Problem::of_status(500))? else { continue };
             let document = serde_json::to_value(&settings).map_err(|_| Problem::of_status(500))?;

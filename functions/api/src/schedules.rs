@@ -56,7 +56,7 @@ impl Api {
 
 /// One schedule per connection and object that is polled, by name.
 fn schedules(configuration: &Configuration) -> Result<BTreeMap<String, Schedule>, serde_json::Error> {
-    let active = configuration.connections.values().filter(|connection| !connection.definition.paused);
+    let active = configuration.connections.values().filter(|connection| !configuration.is_paused(&connection.id));
     let polls = active.flat_map(|connection| {
         connection.definition.polls.iter().map(move |(object, poll)| (&connection.id, object, poll))
     });

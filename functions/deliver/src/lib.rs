@@ -3,7 +3,8 @@
 //! A wake carries no delivery: the ledger says what goes next. The head of each key is claimed with
 //! a fence, sent, and its outcome written down by whoever still holds the fence. What waits is
 //! acknowledged: its time, its parent or an operator brings it back. What goes to a paused connection is not even
-//! claimed: it waits in the ledger, and `sweep` wakes it when the connection is resumed.
+//! claimed, and nothing is of a paused tenant: it waits in the ledger, and `sweep` wakes it when they are resumed; so does
+//! the head of a key that is of a paused flow.
 
 mod connections;
 mod verdict;
@@ -92,7 +93,9 @@ impl Deliver {
         let sent = join_all(shares.iter().map(|share| self.send(share, time))).await;
         for (share, sent) in shares.iter().zip(sent) {
             for (place, message) in &share.paused {
-                let outcome = Outcome::done("the connection is paused").tenant(&message.wake.tenant);
+                let whole = share.tenant.configuration().paused;
+                let word = if whole { "the tenant is paused" } else { "the connection is paused" };
+                let outcome = Outcome::done(word).tenant(&message.wake.tenant);
                 set(&mut outcomes, *place, outcome.connection(&message.wake.target));
             }
             let (finished, causes): (Vec<Finished>, Vec<Option<String>>) = sent.into_iter().unzip();

@@ -129,6 +129,8 @@ pub(crate) fn waits(turn: &Turn) -> &'static str {
     match turn {
         Turn::AfterParent(_) => "waits for a parent",
         Turn::AfterUpstream => "waits for an earlier event",
+        Turn::AfterVersion => "waits for an earlier version",
+        Turn::Paused => "the flow is paused",
         Turn::Held => "held",
         Turn::NotBefore(_) => "not yet",
         Turn::Send | Turn::Settle => "to be sent",

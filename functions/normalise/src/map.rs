@@ -5,7 +5,7 @@ use fluxnex_core::canonical::canonical_id;
 use fluxnex_core::event::FlowOutcome;
 use fluxnex_core::flow::{Flow, FlowError, OnDelete, Parent};
 use fluxnex_core::ids::CanonicalId;
-use fluxnex_core::mapping::Json;
+use fluxnex_core::mapping::{Json, MappingError};
 use fluxnex_core::message::RecordChanged;
 use fluxnex_store::{MissingParent, Normalised, NormalisedWork, SourceRecord, SourceRecordKey};
 use jiff::Timestamp;
@@ -56,8 +56,18 @@ pub(crate) fn draft(
             Err(error) => (end(FlowOutcome::Failed, Some(error.to_string())), vec![]),
         },
     };
+    let (work, parents) = match without_key(flow, record, &work) {
+        Some(error) => (end(FlowOutcome::Failed, Some(error.to_string())), vec![]),
+        None => (work, parents),
+    };
     let item = Normalised { event: message.event, flow: flow.id.clone(), record: key.clone(), work };
     Draft { item, parents }
+}
+
+/// Why a record that goes on cannot be put in order with others.
+fn without_key(flow: &Flow, record: Option<&SourceRecord>, work: &NormalisedWork) -> Option<MappingError> {
+    let record = record.filter(|_| work.canonical().is_some() && flow.orders_by_expression())?;
+    flow.ordering_key_of(&record.key.object, &record.key.source_id, &record.payload).err()
 }
 
 fn end(outcome: FlowOutcome, reason: Option<String>) -> NormalisedWork {

@@ -1,15 +1,20 @@
 //! L4: chooses the targets of a canonical record, maps it to each, and writes the deliveries.
 
+mod ordering;
+
 use fluxnex_cloud::busy::BusyMarker;
 use fluxnex_cloud::clock::Clock;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl, Queues};
 use fluxnex_core::flow::{Flow, FlowTarget, OnDelete};
 use fluxnex_core::ids::{CanonicalId, DeliveryId, EntityName, EventId, FlowId, TenantId};
-use fluxnex_core::ledger::{DeliveryOperation, DeliveryState};
+use fluxnex_core::ledger::{DeliveryOperation, DeliveryState, SHADOW};
 use fluxnex_core::mapping::{Json, MappingError};
 use fluxnex_core::message::{Notification, NotificationKind, RecordNormalised, V1, Wake, WakeMessage, by_tenant};
+use fluxnex_lambda::TimeScale;
 use fluxnex_lambda::batch::{BatchError, Outcome, Work};
 use fluxnex_store::{CanonicalRow, NewDelivery, StoreError, Tenant, Tenants};
+use jiff::SignedDuration;
+use ordering::Payloads;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -23,6 +28,8 @@ pub struct Route {
     pub busy: BusyMarker,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Shortens waits.
+    pub time_scale: TimeScale,
     /// Where the wakes of each connector go.
     pub outbound: BTreeMap<String, QueueUrl>,
     /// Where failures are told.
@@ -67,13 +74,14 @@ impl Route {
             self.tenants.database().canonical_records(tenant, &ids).await.map_err(|error| batch_error(&error))?;
         let rows: HashMap<(EntityName, CanonicalId), CanonicalRow> =
             rows.into_iter().map(|row| ((row.entity.clone(), row.canonical_id), row)).collect();
+        let payloads = self.payloads(tenant, rows.values()).await?;
         let (mut deliveries, mut superseded, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
         for (place, message) in members {
             let described = |outcome: Outcome| outcome.tenant(id).event(message.event);
             let row = rows.get(&(message.entity.clone(), message.canonical_id));
             match (row, tenant.configuration().flows.get(&message.flow)) {
                 (Some(row), Some(flow)) if row.version == message.version => {
-                    let made = self.deliveries(flow, row, message);
+                    let made = self.deliveries(flow, row, message, &payloads);
                     outcomes.push((*place, described(Outcome::done(words(&made)))));
                     deliveries.extend(made);
                 }
@@ -134,13 +142,23 @@ impl Route {
         Ok(message.group(group).deduplication(self.clock.new_id().simple().to_string()))
     }
 
-    fn deliveries(&self, flow: &Flow, row: &CanonicalRow, message: &RecordNormalised) -> Vec<NewDelivery> {
+    fn deliveries(
+        &self,
+        flow: &Flow,
+        row: &CanonicalRow,
+        message: &RecordNormalised,
+        payloads: &Payloads,
+    ) -> Vec<NewDelivery> {
+        let (ordering_key, settle) = (payloads.ordering_key(flow, row), self.settle(flow));
         let record = Json::parse("the canonical record", &row.data);
         flow.targets
             .iter()
             .map(|target| {
                 let mapped = record.as_ref().map_err(Clone::clone).and_then(|record| map(flow, target, record, row));
                 let (state, reason, operation, payload) = match mapped {
+                    Ok(Some((operation, payload))) if flow.definition.shadow => {
+                        (DeliveryState::Skipped, Some(SHADOW.to_owned()), operation, payload)
+                    }
                     Ok(Some((operation, payload))) => (DeliveryState::Pending, None, operation, payload),
                     Ok(None) => (DeliveryState::Filtered, None, DeliveryOperation::default(), None),
                     Err(error) => (DeliveryState::Failed, Some(error.to_string()), DeliveryOperation::default(), None),
@@ -155,8 +173,9 @@ impl Route {
                     version: row.version,
                     revision: 1,
                     event: message.event,
-                    ordering_key: flow.ordering_key(&row.source.object, &row.source.source_id),
+                    ordering_key: ordering_key.clone(),
                     arrived_at: row.arrived_at,
+                    settle,
                     state,
                     reason,
                     operation,
@@ -167,6 +186,11 @@ impl Route {
                 }
             })
             .collect()
+    }
+
+    fn settle(&self, flow: &Flow) -> SignedDuration {
+        let settle = flow.definition.settle.map(|settle| self.time_scale.scale(settle.duration()));
+        settle.and_then(|settle| SignedDuration::try_from(settle).ok()).unwrap_or_default()
     }
 
     fn failure(&self, tenant: &Tenant, delivery: &NewDelivery) -> Notification {
@@ -226,6 +250,6 @@ fn words(deliveries: &[NewDelivery]) -> String {
     words.join(", ")
 }
 
-fn batch_error(error: &StoreError) -> BatchError {
+pub(crate) fn batch_error(error: &StoreError) -> BatchError {
     if error.is_retryable() { BatchError::infrastructure(error) } else { BatchError::poisoned(error) }
 }

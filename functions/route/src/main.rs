@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             queues: clients.queues(),
             busy: BusyMarker::new(clients.control(settings.text("CONTROL_TABLE")?), clock.clone()),
             clock,
+            time_scale: settings.time_scale()?,
             outbound: settings.queue_map("OUTBOUND_QUEUES")?,
             notification_delivery: settings.url("NOTIFICATION_DELIVERY_URL")?,
         };

@@ -25,6 +25,8 @@ pub fn text() -> String {
 
 /// Types whose texts are mostly files beside the bundle.
 const WITH_MAPPINGS: &[&str] = &["FlowDefinition", "TargetDefinition", "Requirement"];
+/// The same, of types that are one of several shapes.
+const WITH_MAPPINGS_IN_SHAPES: &[&str] = &["OrderingKey"];
 
 /// The schema of bundles as people write them: a text may be a file beside the bundle, or hold variables.
 #[must_use]
@@ -34,14 +36,19 @@ pub fn bundle() -> Value {
     let mut schema = schema.to_value();
     if let Some(Value::Object(definitions)) = schema.get_mut("definitions") {
         for name in WITH_MAPPINGS {
-            let properties = definitions.get_mut(*name).and_then(|definition| definition.get_mut("properties"));
-            for property in properties.and_then(Value::as_object_mut).into_iter().flat_map(serde_json::Map::values_mut)
-            {
-                allow_file(property);
-            }
+            definitions.get_mut(*name).into_iter().for_each(allow_files);
+        }
+        for name in WITH_MAPPINGS_IN_SHAPES {
+            let shapes = definitions.get_mut(*name).and_then(|definition| definition.get_mut("oneOf"));
+            shapes.and_then(Value::as_array_mut).into_iter().flatten().for_each(allow_files);
         }
     }
     schema
+}
+
+fn allow_files(definition: &mut Value) {
+    let properties = definition.get_mut("properties").and_then(Value::as_object_mut);
+    properties.into_iter().flat_map(serde_json::Map::values_mut).for_each(allow_file);
 }
 
 // `{type: string}` becomes a text or a file; what people read about it stays.

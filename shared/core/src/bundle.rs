@@ -14,8 +14,8 @@ pub use read::{Broken, Read, read};
 pub use schedule::{Schedule, ScheduleError};
 
 use crate::connector::{CompiledManifest, Manifest};
-use crate::flow::{Flow, FlowDefinition, OrderingKey};
-use crate::ids::{ConnectionId, ConnectorName, EntityName, FlowId, ObjectName, SourceId, TenantId};
+use crate::flow::{Flow, FlowDefinition};
+use crate::ids::{ConnectionId, ConnectorName, EntityName, FlowId, ObjectName, TenantId};
 use crate::mapping::Json;
 use crate::message::NotificationKind;
 use jiff::Timestamp;
@@ -37,6 +37,10 @@ pub struct Bundle {
     /// The tenant's name for people.
     #[serde(default)]
     pub title: String,
+    /// Whether an operator stopped everything: senders of webhooks are told to come again later, nothing is polled, and
+    /// what is to be delivered waits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// The tenant's connections.
     pub connections: BTreeMap<ConnectionId, ConnectionDefinition>,
     /// The tenant's flows.
@@ -167,6 +171,8 @@ pub struct Configuration {
     pub tenant: TenantId,
     /// Counted from 1 by each apply that changed something.
     pub version: i64,
+    /// Whether an operator stopped everything.
+    pub paused: bool,
     /// The connections.
     pub connections: BTreeMap<ConnectionId, Connection>,
     /// The flows, by name.
@@ -195,17 +201,38 @@ impl Configuration {
         self.connections.get(connection).map(|connection| &connection.definition.connector)
     }
 
-    /// Whether an operator stopped a connection.
+    /// Whether an operator stopped a connection, or everything.
     #[must_use]
     pub fn is_paused(&self, connection: &ConnectionId) -> bool {
-        self.connections.get(connection).is_some_and(|connection| connection.definition.paused)
+        self.paused || self.connections.get(connection).is_some_and(|connection| connection.definition.paused)
     }
 
-    /// The connections that an operator stopped.
+    /// The connections that an operator stopped; all if everything is stopped.
     #[must_use]
-    pub fn paused(&self) -> Vec<&str> {
-        let paused = self.connections.values().filter(|connection| connection.definition.paused);
-        paused.map(|connection| connection.id.as_str()).collect()
+    pub fn paused_connections(&self) -> Vec<&str> {
+        self.connections.keys().filter(|id| self.is_paused(id)).map(ConnectionId::as_str).collect()
+    }
+
+    /// The flows that an operator stopped.
+    #[must_use]
+    pub fn paused_flows(&self) -> Vec<&str> {
+        self.flows_with(|definition| definition.paused)
+    }
+
+    /// The flows that are mapped and recorded only.
+    #[must_use]
+    pub fn shadow_flows(&self) -> Vec<&str> {
+        self.flows_with(|definition| definition.shadow)
+    }
+
+    fn flows_with(&self, is_so: fn(&FlowDefinition) -> bool) -> Vec<&str> {
+        self.flows.values().filter(|flow| is_so(&flow.definition)).map(|flow| flow.id.as_str()).collect()
+    }
+
+    /// The same, stopped or not.
+    #[must_use]
+    pub fn with_paused(self, paused: bool) -> Self {
+        Self { paused, ..self }
     }
 
     /// Assembles a configuration from its stored parts, without looking at its mappings.
@@ -225,7 +252,8 @@ impl Configuration {
         let (flows, mut errors) = check::flows(&scope, flows);
         check::notifications(&scope, &notifications, &mut errors);
         check::all(errors)?;
-        Ok(Self { tenant, version, connections, flows, notifications, entities: BTreeMap::new() })
+        let entities = BTreeMap::new();
+        Ok(Self { tenant, version, paused: false, connections, flows, notifications, entities })
     }
 
     /// The same with the tenant's own fields of entities.
@@ -236,19 +264,5 @@ impl Configuration {
             None => (id, flow),
         });
         Self { flows: flows.collect(), entities, ..self }
-    }
-}
-
-impl Flow {
-    /// The ordering key of a record of this flow.
-    #[must_use]
-    pub fn ordering_key(&self, object: &ObjectName, source_id: &SourceId) -> String {
-        match self.definition.ordering_key {
-            OrderingKey::Record => {
-                let id = crate::canonical::canonical_id(&self.definition.source.connection, object, source_id);
-                format!("{}/{id}", self.definition.entity)
-            }
-            OrderingKey::Connection => "*".to_owned(),
-        }
     }
 }

@@ -4,8 +4,11 @@
 //! it is first used, so that a stage pays only for those that it runs.
 
 mod definition;
+mod ordering;
+mod settle;
 
 pub use definition::{Endpoint, FlowDefinition, OnDelete, OrderingKey, Requirement, TargetDefinition};
+pub use settle::{LONGEST_SETTLE, Settle, SettleError};
 
 use crate::canonical::canonical_id;
 use crate::content::ContentHash;
@@ -71,6 +74,7 @@ pub struct Flow {
     pub targets: Vec<FlowTarget>,
     requirements: Vec<(Requirement, ObjectName, Lazy)>,
     to_entity: Lazy,
+    ordering: Option<Lazy>,
     own_fields: Option<OwnFields>,
 }
 
@@ -152,7 +156,11 @@ impl Flow {
             })
             .collect();
         let to_entity = Lazy::new(format!("{id}.to_entity"), &definition.to_entity, &["$parents", "$source"]);
-        Self { id, definition, targets, requirements, to_entity, own_fields: None }
+        let ordering = match &definition.ordering_key {
+            OrderingKey::By(by) => Some(Lazy::new(format!("{id}.ordering_key"), by, &[])),
+            OrderingKey::Record | OrderingKey::Connection => None,
+        };
+        Self { id, definition, targets, requirements, to_entity, ordering, own_fields: None }
     }
 
     /// Compiles every mapping, as it is done before a flow may run.
@@ -168,6 +176,7 @@ impl Flow {
     #[must_use]
     pub fn faults(&self) -> Vec<(String, String, MappingError)> {
         let mut mappings = vec![("to_entity".to_owned(), &self.to_entity)];
+        mappings.extend(self.ordering.as_ref().map(|by| ("ordering_key.by".to_owned(), by)));
         for (number, (_, _, by)) in (1..).zip(&self.requirements) {
             mappings.push((format!("requires.{number}.by"), by));
         }

@@ -29,7 +29,7 @@ pub enum DeliveryState {
     Filtered,
     /// The target has what it was to be sent.
     Unchanged,
-    /// An operator chose not to send it.
+    /// An operator chose not to send it, or its flow is in shadow.
     Skipped,
     /// An operator took it back.
     Cancelled,
@@ -136,6 +136,10 @@ pub struct Head {
     pub missing_parent: Option<CanonicalId>,
     /// Whether an earlier event of the same ordering key is still between L2 and L4.
     pub earlier_upstream: bool,
+    /// Whether an earlier version of the same record is still open at the target under another ordering key.
+    pub earlier_version: bool,
+    /// Whether an operator stopped its flow.
+    pub paused: bool,
 }
 
 /// What a wake may do with the head of an ordering key.
@@ -152,6 +156,10 @@ pub enum Turn {
     AfterParent(CanonicalId),
     /// An earlier event is still upstream; its delivery will wake the key.
     AfterUpstream,
+    /// An earlier version of the record is open under another ordering key; whoever ends it wakes this one.
+    AfterVersion,
+    /// Its flow is stopped: resuming it will wake the key.
+    Paused,
     /// It failed: the key is held until an operator or a newer version moves it.
     Held,
 }
@@ -162,13 +170,17 @@ pub fn turn(head: &Head, now: Timestamp) -> Turn {
     match head.state {
         DeliveryState::Sending => match head.claimed_until {
             Some(until) if until > now => Turn::NotBefore(until),
+            _ if head.paused => Turn::Paused,
             _ => Turn::Settle,
         },
+        DeliveryState::Pending if head.paused => Turn::Paused,
         DeliveryState::Pending => {
             if head.next_attempt_at > now {
                 Turn::NotBefore(head.next_attempt_at)
             } else if let Some(parent) = head.missing_parent {
                 Turn::AfterParent(parent)
+            } else if head.earlier_version {
+                Turn::AfterVersion
             } else if head.earlier_upstream {
                 Turn::AfterUpstream
             } else {
@@ -178,6 +190,9 @@ pub fn turn(head: &Head, now: Timestamp) -> Turn {
         _ => Turn::Held,
     }
 }
+
+/// Why a delivery of a flow in shadow is skipped.
+pub const SHADOW: &str = "shadow";
 
 const PLACEHOLDER: &str = "$reference";
 
@@ -222,7 +237,15 @@ mod tests {
     }
 
     fn head(state: DeliveryState) -> Head {
-        Head { state, next_attempt_at: at(10), claimed_until: None, missing_parent: None, earlier_upstream: false }
+        Head {
+            state,
+            next_attempt_at: at(10),
+            claimed_until: None,
+            missing_parent: None,
+            earlier_upstream: false,
+            earlier_version: false,
+            paused: false,
+        }
     }
 
     #[test]
@@ -234,6 +257,18 @@ mod tests {
         assert_eq!(turn(&waiting, at(10)), Turn::AfterParent(parent));
         let barred = Head { earlier_upstream: true, ..head(DeliveryState::Pending) };
         assert_eq!(turn(&barred, at(10)), Turn::AfterUpstream);
+        let overtaking = Head { earlier_version: true, ..head(DeliveryState::Pending) };
+        assert_eq!(turn(&overtaking, at(10)), Turn::AfterVersion);
+    }
+
+    #[test]
+    fn what_is_of_a_stopped_flow_is_neither_begun_nor_settled() {
+        for state in [DeliveryState::Pending, DeliveryState::Sending] {
+            assert_eq!(turn(&Head { paused: true, ..head(state) }, at(10)), Turn::Paused);
+        }
+        let under_way = Head { paused: true, claimed_until: Some(at(20)), ..head(DeliveryState::Sending) };
+        assert_eq!(turn(&under_way, at(10)), Turn::NotBefore(at(20)));
+        assert_eq!(turn(&Head { paused: true, ..head(DeliveryState::Failed) }, at(10)), Turn::Held);
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Database {
     /// older than this program needs.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<Tenant, StoreError> {
         let sql = format!(
-            "SELECT t.schema_name, t.running_version, c.notifications, c.entities,
+            "SELECT t.schema_name, t.running_version, c.notifications, c.entities, c.paused,
                     (SELECT coalesce(json_object_agg(connection, json_build_array(definition, manifest)), '{{}}')
                      FROM {CATALOG}.connections WHERE tenant = $1 AND version = t.running_version),
                     (SELECT coalesce(json_object_agg(flow, definition), '{{}}')
@@ -105,16 +105,17 @@ impl Database {
         }
         let notifications: Vec<NotificationRule> = parse("notifications", row.try_get::<_, JsonText<'_>>(2)?.0)?;
         let connections: BTreeMap<ConnectionId, (_, Manifest)> =
-            parse("connections", row.try_get::<_, JsonText<'_>>(4)?.0)?;
+            parse("connections", row.try_get::<_, JsonText<'_>>(5)?.0)?;
         let connections = connections
             .into_iter()
             .map(|(id, (definition, manifest))| Connection::new(id, definition, manifest))
             .collect();
-        let flows: BTreeMap<FlowId, FlowDefinition> = parse("flows", row.try_get::<_, JsonText<'_>>(5)?.0)?;
+        let flows: BTreeMap<FlowId, FlowDefinition> = parse("flows", row.try_get::<_, JsonText<'_>>(6)?.0)?;
         let entities = parse("entities", row.try_get::<_, JsonText<'_>>(3)?.0)?;
         let configuration = Configuration::assemble(tenant.clone(), row.try_get(1)?, connections, flows, notifications)
             .map_err(|error| StoreError::Unreadable(error.to_string()))?
-            .with_entities(entities);
+            .with_entities(entities)
+            .with_paused(row.try_get(4)?);
         Ok(Tenant { id: tenant.clone(), schema: schema.into(), configuration: Arc::new(configuration) })
     }
 
@@ -173,6 +174,7 @@ impl Database {
 struct Parts {
     tenant: TenantId,
     title: String,
+    paused: bool,
     hash: Vec<u8>,
     notifications: String,
     entities: String,
@@ -196,6 +198,7 @@ impl Parts {
         let mut parts = Self {
             tenant: bundle.tenant.clone(),
             title: bundle.title.clone(),
+            paused: bundle.paused,
             hash,
             notifications: text(serde_json::to_string(&bundle.notifications))?,
             entities: text(serde_json::to_string(&bundle.entities))?,
@@ -248,8 +251,8 @@ impl Parts {
         let version = row.try_get::<_, i64>(2)? + 1;
         let sql = format!(
             "INSERT INTO {CATALOG}.configurations
-                 (tenant, version, content_hash, notifications, applied_by, applied_at, title, entities)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+                 (tenant, version, content_hash, notifications, applied_by, applied_at, title, entities, paused)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
         );
         transaction
             .execute_typed(
@@ -263,6 +266,7 @@ impl Parts {
                     (&now, Type::TIMESTAMPTZ),
                     (&self.title, Type::TEXT),
                     (&JsonText(&self.entities), Type::JSON),
+                    (&self.paused, Type::BOOL),
                 ],
             )
             .await?;

@@ -15,6 +15,7 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 mod finish;
+mod shadow;
 
 pub(crate) use finish::wake;
 pub use finish::{Attempt, Finish, Finished};
@@ -88,7 +89,8 @@ impl Database {
         let mut open: Vec<usize> = (0..wakes.len()).collect();
         for _ in 0..MOST_RECLAIMS {
             let keys: Vec<&Wake> = open.iter().filter_map(|index| wakes.get(*index).copied()).collect();
-            let claims = Claims { tenant, now, until, keys: &keys, fences };
+            let paused = tenant.configuration().paused_flows();
+            let claims = Claims { tenant, now, until, keys: &keys, fences, paused };
             let claimed = self.transaction(async |transaction| claims.run(transaction).await).await?;
             let mut blocked: Vec<(usize, &Wake, CanonicalId)> = Vec::new();
             for ((index, wake), claimed) in open.iter().zip(&keys).zip(claimed) {
@@ -163,6 +165,8 @@ struct Claims<'a> {
     until: Timestamp,
     keys: &'a [&'a Wake],
     fences: &'a (dyn Fn() -> Uuid + Sync),
+    /// The flows that an operator stopped.
+    paused: Vec<&'a str>,
 }
 
 /// What a claim writes on a head.
@@ -174,6 +178,7 @@ struct Mark {
 
 impl Claims<'_> {
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Vec<Claimed>, StoreError> {
+        self.leave_out(transaction).await?;
         let rows = self.heads(transaction).await?;
         let mut results = vec![Claimed::Nothing; self.keys.len()];
         let mut marks = Vec::new();
@@ -205,7 +210,12 @@ impl Claims<'_> {
                     d.parent_ids,
                     EXISTS (SELECT 1 FROM {schema}.in_flight i
                             WHERE i.target = d.target AND i.ordering_key = d.ordering_key AND i.event <> d.event
-                              AND (i.arrived_at, i.event) < (d.place_at, d.place_event)) AS earlier_upstream
+                              AND (i.arrived_at, i.event) < (d.place_at, d.place_event)) AS earlier_upstream,
+                    EXISTS (SELECT 1 FROM {schema}.deliveries o
+                            WHERE o.target = d.target AND o.canonical_id = d.canonical_id AND o.entity = d.entity
+                              AND o.ordering_key <> d.ordering_key
+                              AND o.state IN ('pending', 'sending', 'failed', 'held')
+                              AND (o.version, o.revision) < (d.version, d.revision)) AS earlier_version
              FROM (SELECT k.n, h.delivery
                    FROM (SELECT DISTINCT ON (target, ordering_key) *
                          FROM unnest($2::text[], $3::text[]) WITH ORDINALITY k (target, ordering_key, n)) k
@@ -242,6 +252,8 @@ impl Claims<'_> {
             claimed_until: row.try_get("claimed_until")?,
             missing_parent: missing.map(|(_, parent)| CanonicalId(*parent)),
             earlier_upstream: row.try_get("earlier_upstream")?,
+            earlier_version: row.try_get("earlier_version")?,
+            paused: self.paused.contains(&row.try_get("flow")?),
         };
         let delivery: Uuid = row.try_get("delivery")?;
         let turn = turn(&head, self.now);
@@ -258,7 +270,7 @@ impl Claims<'_> {
                 let mark = Mark { delivery, fence: None, blocked_on: Some(parent.0) };
                 Ok((Claimed::Waits(turn), (already != Some(parent.0)).then_some(mark)))
             }
-            Turn::AfterUpstream | Turn::Held => Ok((Claimed::Waits(turn), None)),
+            Turn::AfterUpstream | Turn::AfterVersion | Turn::Paused | Turn::Held => Ok((Claimed::Waits(turn), None)),
         }
     }
 

@@ -11,6 +11,7 @@ use fluxnex_core::ledger::{DeliveryOperation, DeliveryState};
 use fluxnex_core::message::Wake;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -39,6 +40,8 @@ pub struct NewDelivery {
     pub ordering_key: String,
     /// Arrival of the event: the delivery's place, unless it takes an older one's.
     pub arrived_at: Timestamp,
+    /// How long after its place it may be sent, so that what stands before it goes first.
+    pub settle: SignedDuration,
     /// [`DeliveryState::Pending`], or how it ended before it began.
     pub state: DeliveryState,
     /// Why it ended.
@@ -82,11 +85,11 @@ impl Database {
         deliveries: &[NewDelivery],
         superseded: &[(EventId, FlowId)],
     ) -> Result<Routed, StoreError> {
-        let newest = self
+        let (newest, freed) = self
             .transaction(async |transaction| {
                 let (newest, outdated) = of_newest(transaction, tenant, deliveries).await?;
                 let mut batch = Batch { tenant, now, deliveries: newest, places: HashMap::new() };
-                batch.supersede(transaction).await?;
+                let freed = batch.supersede(transaction).await?;
                 batch.insert(transaction).await?;
                 batch.leave_barrier(transaction).await?;
                 let outcome = crate::canonical::end(fluxnex_core::event::FlowOutcome::Superseded, None);
@@ -94,7 +97,7 @@ impl Database {
                 let outdated = outdated.iter().map(|delivery| (delivery.event.0, delivery.flow.as_str()));
                 let ends: Ends<'_> = moved_on.chain(outdated).map(|ended| (ended, outcome.clone())).collect();
                 end_events(transaction, tenant, &ends).await?;
-                Ok(batch.deliveries)
+                Ok((batch.deliveries, freed))
             })
             .await?;
         let wakes = newest
@@ -105,6 +108,7 @@ impl Database {
                 target: delivery.target.clone(),
                 ordering_key: delivery.ordering_key.clone(),
             })
+            .chain(freed)
             .collect();
         Ok(Routed { wakes })
     }
@@ -155,54 +159,74 @@ fn behind(place: Place) -> Place {
 }
 
 impl Batch<'_> {
-    /// A newer version takes the place of open ones of the same record, target and flow. It stands
-    /// behind one that is being sent or whose outcome is unknown, whichever event arrived first:
-    /// versions of a record go in the order of their source.
-    async fn supersede(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let targets: Vec<&str> = self.deliveries.iter().map(|delivery| delivery.target.as_str()).collect();
-        let ids: Vec<Uuid> = self.deliveries.iter().map(|delivery| delivery.canonical_id.0).collect();
-        let sql = format!(
-            "SELECT d.delivery, d.target, d.flow, d.entity, d.canonical_id, d.version, d.state, d.place_at, d.place_event
-             FROM {}.deliveries d
-             WHERE d.tenant = $1 AND d.state IN ('pending', 'sending', 'failed', 'held')
-               AND (d.target, d.canonical_id) IN (SELECT * FROM unnest($2::text[], $3::uuid[]))
-             ORDER BY d.delivery FOR UPDATE",
-            self.tenant.schema()
-        );
-        let rows = transaction
-            .query_typed(
-                &sql,
-                &[(&self.tenant.id.as_str(), Type::TEXT), (&targets, Type::TEXT_ARRAY), (&ids, Type::UUID_ARRAY)],
-            )
-            .await?;
-        let mut ended: Vec<Uuid> = Vec::new();
+    /// A newer version takes the place of open ones of the same record and target, if it has their ordering key, and
+    /// ends them in any case. It stands behind one that is being sent or whose outcome is unknown, whichever event
+    /// arrived first: versions of a record go in the order of their source. Gives the other keys that ended ones stood in.
+    async fn supersede(&mut self, transaction: &Transaction<'_>) -> Result<Vec<Wake>, StoreError> {
+        let rows = self.open_of_records(transaction).await?;
+        let (mut ended, mut freed): (Vec<Uuid>, Vec<Wake>) = (Vec::new(), Vec::new());
         let mut in_doubt: Vec<(usize, Place)> = Vec::new();
         for row in &rows {
             let state: &str = row.try_get(6)?;
             let gives_way = DeliveryState::from_stored(state).is_some_and(DeliveryState::gives_way);
             let (target, flow, entity): (&str, &str, &str) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-            let (id, version): (Uuid, i64) = (row.try_get(4)?, row.try_get(5)?);
+            let (id, version): (Uuid, (i64, i32)) = (row.try_get(4)?, (row.try_get(5)?, row.try_get(10)?));
             let place: Place = (row.try_get(7)?, row.try_get(8)?);
-            let newer = self.deliveries.iter().position(|new| {
+            let newer = self.deliveries.iter().enumerate().find(|(_, new)| {
                 new.target.as_str() == target
-                    && new.flow.as_str() == flow
                     && new.entity.as_str() == entity
                     && new.canonical_id.0 == id
-                    && new.version > version
+                    && (new.version, new.revision) > version
+                    // What is not sent takes no place from another flow's.
+                    && (new.state != DeliveryState::Skipped || new.flow.as_str() == flow)
             });
-            let Some(index) = newer else { continue };
-            if gives_way {
-                ended.push(row.try_get(0)?);
+            let Some((index, new)) = newer else { continue };
+            let ordering_key: &str = row.try_get(9)?;
+            if !gives_way {
+                in_doubt.push((index, place));
+                continue;
+            }
+            ended.push(row.try_get(0)?);
+            if new.ordering_key == ordering_key {
                 let taken = self.places.entry(index).or_insert(place);
                 *taken = place.min(*taken);
             } else {
-                in_doubt.push((index, place));
+                // A place says nothing in another key; what stood behind the older one may go now.
+                let (tenant, target) = (self.tenant.id.clone(), new.target.clone());
+                freed.push(Wake { tenant, target, ordering_key: ordering_key.to_owned() });
             }
         }
         for (index, place) in in_doubt {
             let own = self.place(index);
             self.places.insert(index, own.max(behind(place)));
         }
+        self.end(transaction, &ended).await?;
+        Ok(freed)
+    }
+
+    /// The open deliveries of the batch's records at its targets, locked.
+    async fn open_of_records(&self, transaction: &Transaction<'_>) -> Result<Vec<Row>, StoreError> {
+        let targets: Vec<&str> = self.deliveries.iter().map(|delivery| delivery.target.as_str()).collect();
+        let ids: Vec<Uuid> = self.deliveries.iter().map(|delivery| delivery.canonical_id.0).collect();
+        let sql = format!(
+            "SELECT d.delivery, d.target, d.flow, d.entity, d.canonical_id, d.version, d.state, d.place_at, d.place_event,
+                    d.ordering_key, d.revision
+             FROM {}.deliveries d
+             WHERE d.tenant = $1 AND d.state IN ('pending', 'sending', 'failed', 'held')
+               AND (d.target, d.canonical_id) IN (SELECT * FROM unnest($2::text[], $3::uuid[]))
+             ORDER BY d.delivery FOR UPDATE",
+            self.tenant.schema()
+        );
+        Ok(transaction
+            .query_typed(
+                &sql,
+                &[(&self.tenant.id.as_str(), Type::TEXT), (&targets, Type::TEXT_ARRAY), (&ids, Type::UUID_ARRAY)],
+            )
+            .await?)
+    }
+
+    /// Ends deliveries whose place was taken.
+    async fn end(&self, transaction: &Transaction<'_>, ended: &[Uuid]) -> Result<(), StoreError> {
         if ended.is_empty() {
             return Ok(());
         }
@@ -246,6 +270,10 @@ impl Batch<'_> {
         let places: Vec<Place> = (0..self.deliveries.len()).map(|index| self.place(index)).collect();
         let place_at: Vec<Timestamp> = places.iter().map(|place| place.0).collect();
         let place_event: Vec<Uuid> = places.iter().map(|place| place.1).collect();
+        let settled = |(place, delivery): (&Place, &&NewDelivery)| {
+            place.0.checked_add(delivery.settle).map_or(self.now, |settled| settled.max(self.now))
+        };
+        let next: Vec<Timestamp> = places.iter().zip(&self.deliveries).map(settled).collect();
         let reasons: Vec<Option<&str>> = self.deliveries.iter().map(|delivery| delivery.reason.as_deref()).collect();
         let payloads: Vec<Option<JsonText<'_>>> =
             self.deliveries.iter().map(|delivery| delivery.payload.as_deref().map(JsonText)).collect();
@@ -264,12 +292,12 @@ impl Batch<'_> {
              SELECT $1, k.delivery, k.target, k.object, k.flow, k.entity, k.canonical_id, k.version, k.revision, k.event,
                     k.ordering_key, k.place_at, k.place_event, k.state, k.reason, k.payload,
                     string_to_array(k.names, $20), string_to_array(k.entities, $20),
-                    string_to_array(k.parents, $20)::uuid[], $2, $2, $2, $2, k.operation
+                    string_to_array(k.parents, $20)::uuid[], k.next_at, $2, $2, $2, k.operation
              FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::int8[], $10::int4[],
                  $11::uuid[], $12::text[], $13::timestamptz[], $14::uuid[], $15::text[], $16::text[], $17::json[],
-                 $18::text[], $19::text[], $21::text[], $22::text[])
+                 $18::text[], $19::text[], $21::text[], $22::text[], $23::timestamptz[])
                  k (delivery, target, object, flow, entity, canonical_id, version, revision, event, ordering_key,
-                    place_at, place_event, state, reason, payload, names, entities, parents, operation)
+                    place_at, place_event, state, reason, payload, names, entities, parents, operation, next_at)
              ON CONFLICT (target, flow, entity, canonical_id, version, revision) DO NOTHING",
             self.tenant.schema()
         );
@@ -299,6 +327,7 @@ impl Batch<'_> {
                     (&"\u{1f}", Type::TEXT),
                     (&parents, Type::TEXT_ARRAY),
                     (&text(|delivery| delivery.operation.as_str()), Type::TEXT_ARRAY),
+                    (&next, Type::TIMESTAMPTZ_ARRAY),
                 ],
             )
             .await?;

@@ -67,7 +67,7 @@ impl Database {
         version: Option<i64>,
     ) -> Result<Option<(i64, Bundle)>, StoreError> {
         let sql = format!(
-            "SELECT c.version, c.title, c.notifications, c.entities,
+            "SELECT c.version, c.title, c.notifications, c.entities, c.paused,
                     (SELECT coalesce(json_object_agg(connection, definition), '{{}}')
                      FROM {CATALOG}.connections WHERE tenant = $1 AND version = c.version),
                     (SELECT coalesce(json_object_agg(flow, definition), '{{}}')
@@ -81,10 +81,11 @@ impl Database {
         let bundle = Bundle {
             tenant: tenant.clone(),
             title: row.try_get(1)?,
+            paused: row.try_get(4)?,
             notifications: parse("notifications", row.try_get::<_, JsonText<'_>>(2)?.0)?,
             entities: parse("entities", row.try_get::<_, JsonText<'_>>(3)?.0)?,
-            connections: parse("connections", row.try_get::<_, JsonText<'_>>(4)?.0)?,
-            flows: parse("flows", row.try_get::<_, JsonText<'_>>(5)?.0)?,
+            connections: parse("connections", row.try_get::<_, JsonText<'_>>(5)?.0)?,
+            flows: parse("flows", row.try_get::<_, JsonText<'_>>(6)?.0)?,
         };
         Ok(Some((row.try_get(0)?, bundle)))
     }

@@ -27,8 +27,11 @@ macro_rules! migration {
     };
 }
 
-const CATALOG_MIGRATIONS: &[Migration] =
-    &[migration!(1, "catalog", "0001_catalog"), migration!(2, "catalog", "0002_bundle_versions")];
+const CATALOG_MIGRATIONS: &[Migration] = &[
+    migration!(1, "catalog", "0001_catalog"),
+    migration!(2, "catalog", "0002_bundle_versions"),
+    migration!(3, "catalog", "0003_paused"),
+];
 const TENANT_MIGRATIONS: &[Migration] = &[
     migration!(1, "tenant", "0001_pipeline"),
     migration!(2, "tenant", "0002_blocking_fetches"),

@@ -11,9 +11,11 @@ use fluxnex_core::message::EventSource;
 use fluxnex_core::replica::Place;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
 
 mod batch;
+mod keys;
 mod registers;
 mod writes;
 
@@ -120,8 +122,12 @@ impl Database {
         let mut seen = HashSet::new();
         let unique: Vec<&Incoming> = incoming.iter().filter(|event| seen.insert(event.event)).collect();
         let unique = unique.as_slice();
+        // Mappings run before the rows are locked.
+        let keys = keys::OrderingKeys::of(tenant.configuration(), unique);
         let registered = self
-            .transaction(async |transaction| batch::Batch { tenant, now, incoming: unique }.run(transaction).await)
+            .transaction(async |transaction| {
+                batch::Batch { tenant, now, incoming: unique, keys: &keys }.run(transaction).await
+            })
             .await?;
         let registered: HashMap<EventId, Registered> =
             registered.into_iter().map(|registered| (registered.event, registered)).collect();
@@ -160,6 +166,40 @@ impl Database {
             )
             .await?;
         rows.iter().map(record_of).collect()
+    }
+
+    /// Reads what records had when events brought it, as JSON text; where the history does not go back so far, what they
+    /// have now. Records that are not there are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn payloads_at(
+        &self,
+        tenant: &Tenant,
+        states: &[(SourceRecordKey, EventId)],
+    ) -> Result<HashMap<(SourceRecordKey, EventId), String>, StoreError> {
+        let [connections, objects, source_ids] = columns(states.iter().map(|(key, _)| key));
+        let events: Vec<Uuid> = states.iter().map(|(_, event)| event.0).collect();
+        let schema = tenant.schema();
+        let sql = format!(
+            "SELECT k.connection, k.object, k.source_id, k.event, coalesce(v.payload, r.payload)
+             FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) k (connection, object, source_id, event)
+             JOIN {schema}.source_records r USING (connection, object, source_id)
+             LEFT JOIN {schema}.source_record_versions v
+                 ON v.connection = k.connection AND v.object = k.object AND v.source_id = k.source_id AND v.event = k.event
+             WHERE r.tenant = $1"
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&tenant.id.as_str(), Type::TEXT),
+            (&connections, Type::TEXT_ARRAY),
+            (&objects, Type::TEXT_ARRAY),
+            (&source_ids, Type::TEXT_ARRAY),
+            (&events, Type::UUID_ARRAY),
+        ];
+        let rows = self.query(&sql, &parameters).await?;
+        rows.iter()
+            .map(|row| Ok(((key_of(row)?, EventId(row.try_get(3)?)), row.try_get::<_, JsonText<'_>>(4)?.0.to_owned())))
+            .collect()
     }
 }
 

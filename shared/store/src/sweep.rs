@@ -145,15 +145,16 @@ impl Database {
         );
         let died = self.query(&sql, &parameters).await?.iter().map(fetches::open).collect::<Result<_, _>>()?;
         // Only heads: what stands behind another one is woken by it. What goes to a paused target waits until the
-        // connection is resumed, and takes no place from others.
-        let paused = tenant.configuration().paused();
+        // connection is resumed, and takes no place from others; so does what is of a paused flow.
+        let paused = tenant.configuration().paused_connections();
+        let paused_flows = tenant.configuration().paused_flows();
         let sql = format!(
             "UPDATE {schema}.deliveries d SET woken_at = $2, blocked_on = NULL
              FROM (SELECT d.delivery FROM {schema}.deliveries d
                    WHERE d.tenant = $1 AND d.woken_at < $3
                      AND ((d.state = 'pending' AND d.next_attempt_at <= $2)
                           OR (d.state = 'sending' AND d.claimed_until <= $2))
-                     AND d.target <> ALL($5)
+                     AND d.target <> ALL($5) AND d.flow <> ALL($6)
                      AND (d.blocked_on IS NULL OR EXISTS (
                          SELECT 1 FROM {schema}.cross_references x
                          WHERE x.connection = d.target AND x.canonical_id = d.blocked_on))
@@ -166,9 +167,12 @@ impl Database {
              WHERE d.delivery = k.delivery RETURNING d.target, d.ordering_key"
         );
         let [tenant_id, at, idle, most] = parameters;
-        let wakes = self.query(&sql, &[tenant_id, at, idle, most, (&paused, Type::TEXT_ARRAY)]).await?;
+        let stopped: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&paused, Type::TEXT_ARRAY), (&paused_flows, Type::TEXT_ARRAY)];
+        let [connections, flows] = stopped;
+        let wakes = self.query(&sql, &[tenant_id, at, idle, most, connections, flows]).await?;
         // What waits for something that wakes it, or for longer than until the next full round, is no
-        // reason to look again each minute. What waits for a paused target is: nothing else wakes it.
+        // reason to look again each minute. What waits for a paused target or flow is: nothing else wakes it.
         let next_round = now + FULL_ROUND;
         let sql = format!(
             "SELECT EXISTS (

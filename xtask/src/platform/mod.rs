@@ -3,6 +3,7 @@
 
 pub mod logs;
 pub mod status;
+mod waits;
 
 use std::time::Instant;
 

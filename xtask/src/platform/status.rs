@@ -3,6 +3,7 @@
 use anyhow::Result;
 use tokio_postgres::Client;
 
+use super::waits::waits;
 use crate::{
     aws::{Aws, QueueDepth},
     certificates, emulator,
@@ -100,8 +101,18 @@ async fn database(layout: &Layout, state: &State, progress: &Progress) -> Result
     };
     let client = postgres::connect(database, &certificates::ensure(layout)?).await?;
     progress.say("Database");
-    for line in database_lines(&tenants(&client).await?, &counts(&client).await?) {
+    let tenants = tenants(&client).await?;
+    for line in database_lines(&tenants, &counts(&client).await?) {
         progress.say(line);
+    }
+    for tenant in tenants.iter().filter(|tenant| tenant.running_version > 0) {
+        let waits = waits(&client, &tenant.schema).await?;
+        if !waits.is_empty() {
+            progress.say(format!("Deliveries of {} that wait, and for what", tenant.schema));
+        }
+        for wait in waits {
+            progress.say(format!("  {:>8}  {}", wait.deliveries, wait.why));
+        }
     }
     Ok(())
 }

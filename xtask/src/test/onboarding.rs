@@ -48,8 +48,8 @@ pub async fn check(layout: &Layout, progress: &Progress) -> Result<Vec<(String, 
             Value::from(NAME),
         ),
         ("finish the rotation", &["rotate", NAME, "--finish"], "/retired/0", Value::from("signing_secret")),
-        ("pause", &["pause", NAME], "/paused", Value::Bool(true)),
-        ("resume", &["resume", NAME], "/paused", Value::Bool(false)),
+        ("pause", &["pause", "connection", NAME], "/paused", Value::Bool(true)),
+        ("resume", &["resume", "connection", NAME], "/paused", Value::Bool(false)),
         ("remove", &["remove", NAME, "--yes"], "/recovery_days", Value::from(30)),
     ];
     let mut found = Vec::new();
@@ -62,7 +62,11 @@ pub async fn check(layout: &Layout, progress: &Progress) -> Result<Vec<(String, 
 
 async fn run(program: &Path, api: &str, arguments: &[&str], pointer: &str, expected: &Value) -> Result<()> {
     let mut command = Command::new(program);
-    command.args(["--json", "connection"]).args(arguments).args(["--tenant", TENANT, "--api", api]);
+    let is_switch = matches!(arguments, ["pause" | "resume", ..]);
+    command
+        .args(if is_switch { &["--json"][..] } else { &["--json", "connection"] })
+        .args(arguments)
+        .args(["--tenant", TENANT, "--api", api]);
     let output = command.stdin(std::process::Stdio::null()).output().await.context("the program cannot be run")?;
     let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {

@@ -1,4 +1,4 @@
-//! A connection that is paused: its senders are told to come later, and it is not polled.
+//! A connection, or a tenant, that is paused: senders are told to come later, and nothing is polled.
 
 use crate::support::Stage;
 use fluxnex_cloud::control::{Control, Facet};
@@ -10,8 +10,18 @@ async fn senders_are_told_and_polls_stop_until_it_goes_on() {
     let stage = Stage::new().await;
     let mut bundle = stage.bundle();
     let connection = ConnectionId::parse("revenova").unwrap();
-    for (paused, schedules) in [(false, 2), (true, 0), (true, 0), (false, 2)] {
-        bundle["connections"]["revenova"]["paused"] = json!(paused);
+    for (one, all, schedules) in [
+        (false, false, 2),
+        (true, false, 0),
+        (true, false, 0),
+        (false, false, 2),
+        (false, true, 0),
+        (true, true, 0),
+        (false, false, 2),
+    ] {
+        let paused = one || all;
+        bundle["connections"]["revenova"]["paused"] = json!(one);
+        bundle["paused"] = json!(all);
         assert_eq!(stage.put(&bundle).await.status, 200);
         let published = async |facet| stage.setting.control.published(&stage.setting.tenant, &connection, facet).await;
         let webhook = published(Facet::Webhook).await.unwrap().unwrap();

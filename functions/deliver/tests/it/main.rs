@@ -5,8 +5,11 @@
 mod batches;
 mod deletions;
 mod marked;
+mod ordering;
 mod outcomes;
 mod parents;
 mod paused;
 mod pipeline;
+mod settling;
+mod shadow;
 mod upserts;

@@ -1,19 +1,34 @@
-//! What goes to a paused connection waits, at no attempt's cost, and goes on when it is resumed.
+//! What goes to a paused connection, or is of a paused flow or tenant, waits at no attempt's cost, and goes on when it is
+//! resumed.
 
 use crate::pipeline::{Pipeline, outbound};
-use fluxnex_core::ids::ConnectionId;
-use fluxnex_testing::{Reply, Setting, bundle, messages};
+use fluxnex_core::bundle::Bundle;
+use fluxnex_core::flow::OrderingKey;
+use fluxnex_core::ids::{ConnectionId, FlowId};
+use fluxnex_testing::{INVOICE, Reply, Setting, messages, notice};
 use jiff::SignedDuration;
 use serde_json::json;
 use std::time::Duration;
 
-async fn set_paused(pipeline: &Pipeline, paused: bool) {
-    let mut bundle = bundle(&pipeline.setting.tenant, &pipeline.setting.target.url);
-    let target = ConnectionId::parse("quickbooks").unwrap();
-    bundle.connections.get_mut(&target).unwrap().paused = paused;
-    pipeline.setting.apply(&bundle).await;
-    // For so long functions remember what a tenant runs.
-    pipeline.setting.clock.advance(Duration::from_secs(11));
+/// What an operator stops.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Connection,
+    Flow,
+    Tenant,
+}
+
+const ALL: [What; 3] = [What::Connection, What::Flow, What::Tenant];
+
+async fn set_paused(pipeline: &Pipeline, what: What, paused: bool) {
+    let change = |bundle: &mut Bundle| match what {
+        What::Connection => {
+            bundle.connections.get_mut(&ConnectionId::parse("quickbooks").unwrap()).unwrap().paused = paused;
+        }
+        What::Flow => bundle.flows.get_mut(&FlowId::parse("customers").unwrap()).unwrap().paused = paused,
+        What::Tenant => bundle.paused = paused,
+    };
+    pipeline.change(change).await;
 }
 
 /// What `sweep` finds in a minute.
@@ -42,10 +57,16 @@ fn grouped(wakes: &[fluxnex_core::message::WakeMessage]) -> Vec<fluxnex_cloud::q
 }
 
 #[tokio::test]
-async fn a_paused_target_gets_nothing_and_everything_once_it_is_resumed() {
+async fn what_is_paused_sends_nothing_and_everything_once_it_is_resumed() {
+    for what in ALL {
+        nothing_then_everything(what).await;
+    }
+}
+
+async fn nothing_then_everything(what: What) {
     let pipeline = Pipeline::of(Setting::new().await);
     let wakes = pipeline.customer("Ada", 1).await;
-    set_paused(&pipeline, true).await;
+    set_paused(&pipeline, what, true).await;
     pipeline.delivered(&wakes).await;
     assert!(pipeline.setting.target.all_requests().is_empty(), "not even a token is asked for");
     assert_eq!(pipeline.deliveries().await, ["pending 0"], "no attempt was burnt");
@@ -54,7 +75,7 @@ async fn a_paused_target_gets_nothing_and_everything_once_it_is_resumed() {
     let newer = pipeline.customer("Ada King", 2).await;
     pipeline.delivered(&newer).await;
     assert_eq!(swept(&pipeline).await, (0, true), "it is not woken, and not forgotten");
-    set_paused(&pipeline, false).await;
+    set_paused(&pipeline, what, false).await;
     assert_eq!(swept(&pipeline).await, (1, true));
     pipeline.delivered(&pipeline.wakes()).await;
     let names: Vec<_> =
@@ -64,20 +85,54 @@ async fn a_paused_target_gets_nothing_and_everything_once_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn what_is_in_doubt_when_its_target_is_paused_is_settled_afterwards() {
+async fn what_is_in_doubt_when_it_is_paused_is_settled_afterwards() {
+    for what in ALL {
+        settled_afterwards(what).await;
+    }
+}
+
+async fn settled_afterwards(what: What) {
     let pipeline = Pipeline::of(Setting::new().await);
     let wakes = pipeline.customer("Ada", 1).await;
     pipeline.setting.target.reply(Reply::Reset);
     pipeline.delivered(&wakes).await;
-    set_paused(&pipeline, true).await;
+    set_paused(&pipeline, what, true).await;
     pipeline.setting.clock.advance(Duration::from_secs(60));
     pipeline.delivered(&wakes).await;
     assert_eq!(pipeline.deliveries().await, ["sending 1"]);
     assert_eq!(swept(&pipeline).await, (0, true));
-    set_paused(&pipeline, false).await;
+    set_paused(&pipeline, what, false).await;
     pipeline.setting.target.reply(Reply::json(200, &json!({"Customer": {"Id": "58", "SyncToken": "0"}})));
     pipeline.delivered(&wakes).await;
     let requests = pipeline.setting.target.requests();
     assert_eq!((requests.len(), &requests[0].query), (2, &requests[1].query), "under the same key");
     assert_eq!(pipeline.deliveries().await, ["delivered 2"]);
+}
+
+#[tokio::test]
+async fn a_paused_flow_holds_no_other_but_what_shares_its_ordering_key() {
+    let pipeline = Pipeline::of(Setting::new().await);
+    let customer = async |name: &str, version: u32| {
+        pipeline.setting.target.reply(Reply::json(200, &json!({"Customer": {"Id": "58", "SyncToken": "0"}})));
+        pipeline.delivered(&pipeline.customer(name, version).await).await;
+    };
+    let invoice = async |id: &str| {
+        let body = notice(INVOICE, &fluxnex_testing::invoice(id, id, "001A", 1));
+        pipeline.delivered(&pipeline.routed(&[body]).await).await;
+    };
+    let paused = |bundle: &mut Bundle, key: OrderingKey| {
+        for flow in bundle.flows.values_mut() {
+            flow.ordering_key = key.clone();
+        }
+        bundle.flows.get_mut(&FlowId::parse("invoices").unwrap()).unwrap().paused = true;
+    };
+    customer("Ada", 1).await;
+    pipeline.change(|bundle| paused(bundle, OrderingKey::Record)).await;
+    invoice("a01").await;
+    customer("Ada King", 2).await;
+    assert_eq!(pipeline.names(), ["Ada", "Ada King"]);
+    pipeline.change(|bundle| paused(bundle, OrderingKey::Connection)).await;
+    invoice("a02").await;
+    customer("Ada Lovelace", 3).await;
+    assert_eq!(pipeline.names(), ["Ada", "Ada King"], "the invoice stands before it");
 }

@@ -2,8 +2,11 @@
 
 use deliver::Deliver;
 use fluxnex_cloud::queue::{OutgoingMessage, QueueUrl};
+use fluxnex_core::bundle::Bundle;
+use fluxnex_core::flow::FlowDefinition;
+use fluxnex_core::ids::FlowId;
 use fluxnex_lambda::{Deadline, TimeScale};
-use fluxnex_testing::{ACCOUNT, Setting, account, messages, notice, queue, run};
+use fluxnex_testing::{ACCOUNT, Setting, account, bundle, messages, notice, queue, run};
 use normalise::Normalise;
 use replicate::Replicate;
 use route::Route;
@@ -52,6 +55,7 @@ impl Pipeline {
             queues: setting.queues.clone(),
             busy: setting.busy(),
             clock: setting.clock.clone(),
+            time_scale: TimeScale::REAL,
             outbound: setting.outbound(),
             notification_delivery: queue("notification-delivery"),
         };
@@ -67,6 +71,26 @@ impl Pipeline {
             notification_delivery: queue("notification-delivery"),
         };
         Self { setting, replicate, normalise, route, deliver }
+    }
+
+    /// Lets the tenant run the example bundle with a change.
+    pub(crate) async fn change(&self, change: impl FnOnce(&mut Bundle)) {
+        let mut bundle = bundle(&self.setting.tenant, &self.setting.target.url);
+        change(&mut bundle);
+        self.setting.apply(&bundle).await;
+        // For so long functions remember what a tenant runs.
+        self.setting.clock.advance(Duration::from_secs(11));
+    }
+
+    /// The same with a change of the flow of customers.
+    pub(crate) async fn change_customers(&self, change: impl FnOnce(&mut FlowDefinition)) {
+        self.change(|bundle| change(bundle.flows.get_mut(&FlowId::parse("customers").unwrap()).unwrap())).await;
+    }
+
+    /// The names in the requests to the target, in their order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let requests = self.setting.target.requests();
+        requests.iter().map(|request| request.json()["DisplayName"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Takes webhooks up to L4; gives the wakes.

@@ -45,6 +45,7 @@ impl Stage {
             queues: setting.queues.clone(),
             busy: setting.busy(),
             clock: setting.clock.clone(),
+            time_scale: TimeScale::REAL,
             outbound: setting.outbound(),
             notification_delivery: queue("notification-delivery"),
         };

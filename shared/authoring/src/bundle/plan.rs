@@ -66,7 +66,7 @@ impl Plan {
             let entries = |bundle: &Value| bundle.get(field).and_then(Value::as_object).cloned().unwrap_or_default();
             entry_changes(name, &entries(&before), &entries(&after), &mut changes);
         }
-        for field in ["title", "notifications"] {
+        for field in ["title", "paused", "notifications"] {
             let (before, after) = (before.get(field), after.get(field));
             let is_empty = |value: &Value| value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
             let (before, after) = (before.filter(|it| !is_empty(it)), after.filter(|it| !is_empty(it)));

@@ -22,7 +22,7 @@ pub struct Given<'a> {
     pub references: BTreeMap<String, String>,
 }
 
-/// What came of each step, as JSON: `parents` (their ids at the source), `entity`, and for each target its `payload`,
+/// What came of each step, as JSON: `ordering_key` (if an expression makes it), `parents` (their ids at the source), `entity`, and for each target its `payload`,
 /// `filtered`, or a `failure`. A step that fails ends it with `failure`.
 ///
 /// # Errors
@@ -48,6 +48,10 @@ fn pass(
     let (id, version) = identify(configuration, flow, given)?;
     steps.insert("source".to_owned(), json!({"id": id, "version": version}));
     let record = Json::parse("record", given.record).map_err(|error| error.to_string())?;
+    if flow.orders_by_expression() {
+        let key = flow.ordering_key_of(&flow.definition.source.object, &id, given.record);
+        steps.insert("ordering_key".to_owned(), Value::from(key.map_err(|error| error.to_string())?));
+    }
     let parents = flow.parents(&record).map_err(|error| error.to_string())?;
     let ids: BTreeMap<&str, &str> =
         parents.iter().map(|parent| (parent.name.as_str(), parent.source_id.as_str())).collect();

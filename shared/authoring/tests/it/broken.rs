@@ -80,6 +80,10 @@ const FAULTS: &[Fault] = &[
         "to_target: \"{ DisplayName: .name }\"\n      - { connection: quickbooks, object: Customer, to_target: . }",
     ),
     ("ordering_key", BUNDLE, "ordering_key: record", "ordering_key: recrod"),
+    ("jq_of_an_ordering_key", BUNDLE, "ordering_key: record", "ordering_key: { by: .rtms__Customer__c | lowercase }"),
+    ("ordering_key_without_expression", BUNDLE, "ordering_key: record", "ordering_key: by"),
+    ("ordering_key_of_two_kinds", BUNDLE, "ordering_key: record", "ordering_key: { by: .a, of: .b }"),
+    ("settle_for_too_long", BUNDLE, "ordering_key: record", "settle: 1h"),
     (
         "parent_that_no_flow_makes",
         BUNDLE,

@@ -95,6 +95,7 @@ pub fn review(bundle: &Bundle, broken: &Broken, connectors: &dyn Connectors) -> 
         let configuration = Configuration {
             tenant: bundle.tenant.clone(),
             version: 0,
+            paused: bundle.paused,
             connections,
             flows,
             notifications: bundle.notifications.clone(),

@@ -269,6 +269,9 @@ fn said(message: &str) -> Said {
         expected if expected.starts_with("struct ") => "fields",
         "a sequence" => "a list",
         "a string" => "a text",
+        "string or map" => "a text or fields",
+        "map with a single key" => "one field",
+        "newtype variant" => "a field of that name, with a value",
         expected => expected,
     };
     let found = match found {
@@ -278,6 +281,7 @@ fn said(message: &str) -> Said {
         "integer" | "floating point" => "a number",
         "boolean" => "true or false",
         "null" => "nothing",
+        "unit variant" => "that word alone",
         found => found,
     };
     let hint = match (found, expected) {

@@ -1,5 +1,6 @@
 //! A flow as it is written down.
 
+use super::Settle;
 use crate::ids::{ConnectionId, EntityName, ObjectName};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,17 @@ pub struct FlowDefinition {
     /// What must stay in order at a target.
     #[serde(default)]
     pub ordering_key: OrderingKey,
+    /// How long a delivery waits after its event arrived, so that what arrived before it and is still on its way goes
+    /// first: `30s`, `2m`, at most `15m`. Absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Settle>,
+    /// Whether an operator stopped it: its records are replicated, normalised and routed, and its deliveries wait until
+    /// it is resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// Whether its records are mapped and recorded only: each delivery ends as `skipped`, with what would have been sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// What becomes of a record at its targets when the source deletes it, or merges it into another one.
     #[serde(default, skip_serializing_if = "OnDelete::is_ignore")]
     pub on_delete: OnDelete,
@@ -100,7 +112,7 @@ pub struct TargetDefinition {
 }
 
 /// What must stay in order at a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OrderingKey {
@@ -109,4 +121,7 @@ pub enum OrderingKey {
     Record,
     /// Everything that goes to the target.
     Connection,
+    /// What an expression gives: source record → a text or a number that records share which must stay in order, such as
+    /// the id of their customer; null where a record stands for itself.
+    By(String),
 }

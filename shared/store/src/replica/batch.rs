@@ -1,5 +1,6 @@
 //! One batch of events in its transaction: what is known, who is first, and what is decided.
 
+use super::keys::OrderingKeys;
 use super::{Incoming, IncomingRecord, Registered, SourceRecordKey, columns, key_of};
 use crate::error::StoreError;
 use crate::gate::Transaction;
@@ -34,6 +35,7 @@ pub(super) struct Batch<'a> {
     pub(super) tenant: &'a Tenant,
     pub(super) now: Timestamp,
     pub(super) incoming: &'a [&'a Incoming],
+    pub(super) keys: &'a OrderingKeys,
 }
 
 impl Batch<'_> {

@@ -182,7 +182,7 @@ impl Batch<'_> {
                     connections.push(key.connection.to_string());
                     objects.push(key.object.to_string());
                     source_ids.push(key.source_id.to_string());
-                    ordering_keys.push(flow.ordering_key(&key.object, &key.source_id));
+                    ordering_keys.push(self.keys.get(row.event, flow, &key.object, &key.source_id));
                     events.push(row.event.0);
                     arrived.push(row.state.place.arrived_at);
                 }

@@ -35,6 +35,7 @@ async fn newest(fixture: &Fixture, incoming: &Incoming, object: &str, id: &str) 
         revision: 1,
         event: row.event,
         arrived_at: row.arrived_at,
+        settle: SignedDuration::ZERO,
         state: DeliveryState::Pending,
         reason: None,
         operation: DeliveryOperation::Write,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 impl Batch<'_> {
     /// What was not delivered gives way to a newer version of its record that was routed while it was
-    /// being sent, and could not take its place then. Gives the keys of those newer ones.
+    /// being sent, and could not take its place then. Gives the keys of those newer ones, and of those that gave way.
     pub(super) async fn give_way(
         &self,
         transaction: &Transaction<'_>,
@@ -30,24 +30,27 @@ impl Batch<'_> {
         let sql = format!(
             "WITH pair AS (
                  SELECT DISTINCT ON (o.delivery) o.delivery AS older, o.place_at, o.place_event, o.next_attempt_at,
-                        n.delivery AS newer
+                        o.target, o.ordering_key, n.delivery AS newer
                  FROM {schema}.deliveries o JOIN {schema}.deliveries n
-                     ON n.target = o.target AND n.flow = o.flow AND n.entity = o.entity
-                    AND n.canonical_id = o.canonical_id AND n.version > o.version
+                     ON n.target = o.target AND n.entity = o.entity
+                    AND n.canonical_id = o.canonical_id AND (n.version, n.revision) > (o.version, o.revision)
                  WHERE o.tenant = $1 AND o.delivery = ANY($2) AND n.state IN ('pending', 'failed', 'held')
-                 ORDER BY o.delivery, n.version DESC
+                 ORDER BY o.delivery, n.version DESC, n.revision DESC
              ), ended AS (
                  UPDATE {schema}.deliveries d SET state = $3, untold = false, payload = NULL, updated_at = $4
                  FROM pair WHERE d.delivery = pair.older
+             ), taken AS (
+                 UPDATE {schema}.deliveries d SET
+                     place_at = CASE WHEN pair.is_before THEN pair.place_at ELSE d.place_at END,
+                     place_event = CASE WHEN pair.is_before THEN pair.place_event ELSE d.place_event END,
+                     next_attempt_at = greatest(d.next_attempt_at, pair.next_attempt_at), updated_at = $4
+                 FROM (SELECT pair.*, pair.ordering_key = n.ordering_key
+                              AND (pair.place_at, pair.place_event) < (n.place_at, n.place_event) AS is_before
+                       FROM pair JOIN {schema}.deliveries n ON n.delivery = pair.newer) pair
+                 WHERE d.delivery = pair.newer
+                 RETURNING d.target, d.ordering_key
              )
-             UPDATE {schema}.deliveries d SET
-                 place_at = CASE WHEN (pair.place_at, pair.place_event) < (d.place_at, d.place_event)
-                            THEN pair.place_at ELSE d.place_at END,
-                 place_event = CASE WHEN (pair.place_at, pair.place_event) < (d.place_at, d.place_event)
-                               THEN pair.place_event ELSE d.place_event END,
-                 next_attempt_at = greatest(d.next_attempt_at, pair.next_attempt_at), updated_at = $4
-             FROM pair WHERE d.delivery = pair.newer
-             RETURNING d.target, d.ordering_key"
+             SELECT target, ordering_key FROM taken UNION SELECT target, ordering_key FROM pair"
         );
         let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
             (&self.tenant.id.as_str(), Type::TEXT),
@@ -59,7 +62,8 @@ impl Batch<'_> {
         rows.iter().map(|row| wake(self.tenant, row)).collect()
     }
 
-    /// The keys that may go on: children of delivered parents, and what is next in the same keys.
+    /// The keys that may go on: children of delivered parents, what is next in the same keys, and newer versions of the
+    /// same records in other keys.
     pub(super) async fn next(&self, database: &Database, written: &[Written]) -> Result<BTreeSet<Wake>, StoreError> {
         let goes_on = |written: &&Written| {
             matches!(
@@ -73,6 +77,7 @@ impl Batch<'_> {
         }
         let targets: Vec<&str> = ended.iter().map(|written| written.target.as_str()).collect();
         let keys: Vec<&str> = ended.iter().map(|written| written.ordering_key.as_str()).collect();
+        let records: Vec<Uuid> = ended.iter().map(|written| written.canonical_id).collect();
         let delivered = self.delivered(written).filter(|(written, _)| !written.deletes);
         let parents: BTreeSet<Uuid> = delivered.map(|(written, _)| written.canonical_id).collect();
         let parents: Vec<Uuid> = parents.into_iter().collect();
@@ -89,6 +94,10 @@ impl Batch<'_> {
              UNION
              SELECT d.target, d.ordering_key FROM unnest($2::text[], $3::text[]) k (target, ordering_key)
              JOIN {schema}.deliveries d ON d.target = k.target AND d.ordering_key = k.ordering_key
+             WHERE d.tenant = $1 AND d.state = 'pending'
+             UNION
+             SELECT d.target, d.ordering_key FROM unnest($2::text[], $6::uuid[]) k (target, canonical_id)
+             JOIN {schema}.deliveries d ON d.target = k.target AND d.canonical_id = k.canonical_id
              WHERE d.tenant = $1 AND d.state = 'pending'"
         );
         // In the order in which claims lock, so that it needs no transaction to try again.
@@ -101,6 +110,7 @@ impl Batch<'_> {
                     (&keys, Type::TEXT_ARRAY),
                     (&parents, Type::UUID_ARRAY),
                     (&self.now, Type::TIMESTAMPTZ),
+                    (&records, Type::UUID_ARRAY),
                 ],
             )
             .await?;
