@@ -136,7 +136,7 @@ async fn pass(State(passage): State<Passage>, request: Request) -> Response {
     let signed = header("authorization").unwrap_or_default();
     assert!(signed.starts_with("AWS4-HMAC-SHA256 ") && signed.contains("/execute-api/aws4_request"), "{signed}");
     if head.method != "GET" {
-        let key = header("idempotency-key").expect("a changing call has a key");
+        let key = header("idempotency-key").unwrap_or_default();
         assert!(signed.contains("idempotency-key") && key.len() == 38, "{signed} {key}");
     }
     let (route, parameters) = ROUTES.iter().find_map(|route| matched(route, head.uri.path())).unwrap();

@@ -99,9 +99,9 @@ fn operation(route: &Route, described: &Described, generator: &mut SchemaGenerat
     for answer in &described.answers {
         let content = json!({ "application/json": { "schema": (answer.schema)(generator) } });
         let mut response = json!({ "description": answer.description, "content": content });
-        if answer.tagged {
-            response["headers"] =
-                json!({ "ETag": { "description": "The version, for If-Match.", "schema": { "type": "string" } } });
+        if let (true, Some(fields)) = (answer.tagged, response.as_object_mut()) {
+            let tag = json!({ "description": "The version, for If-Match.", "schema": { "type": "string" } });
+            fields.insert("headers".to_owned(), json!({ "ETag": tag }));
         }
         responses.insert(answer.status.to_string(), response);
     }
@@ -113,10 +113,9 @@ fn operation(route: &Route, described: &Described, generator: &mut SchemaGenerat
         "parameters": parameters, "responses": responses,
         "security": match route.access { Access::Open => json!([]), Access::Identity => json!([{ "sigv4": [] }]) },
     });
-    if let Some(body) = described.body {
-        let schema = body(generator);
-        let content = json!({ "application/json": { "schema": schema } });
-        operation["requestBody"] = json!({ "required": !described.body_may_lack, "content": content });
+    if let (Some(body), Some(fields)) = (described.body, operation.as_object_mut()) {
+        let content = json!({ "application/json": { "schema": body(generator) } });
+        fields.insert("requestBody".to_owned(), json!({ "required": !described.body_may_lack, "content": content }));
     }
     operation
 }

@@ -124,7 +124,7 @@ pub(super) fn compare(
         comparison.records += 1;
         one(next, running, sampled, &mut comparison);
     }
-    comparison.failures.sort_by(|a, b| b.records.cmp(&a.records));
+    comparison.failures.sort_by_key(|failing| std::cmp::Reverse(failing.records));
     comparison.failures.truncate(MOST_FAILURES);
     comparison
 }
