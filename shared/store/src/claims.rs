@@ -212,7 +212,7 @@ impl Claims<'_> {
                             WHERE i.target = d.target AND i.ordering_key = d.ordering_key AND i.event <> d.event
                               AND (i.arrived_at, i.event) < (d.place_at, d.place_event)) AS earlier_upstream,
                     EXISTS (SELECT 1 FROM {schema}.deliveries o
-                            WHERE o.target = d.target AND o.canonical_id = d.canonical_id AND o.entity = d.entity
+                            WHERE o.target = d.target AND o.canonical_id = d.canonical_id AND o.object = d.object AND o.entity = d.entity
                               AND o.ordering_key <> d.ordering_key
                               AND o.state IN ('pending', 'sending', 'failed', 'held')
                               AND (o.version, o.revision) < (d.version, d.revision)) AS earlier_version

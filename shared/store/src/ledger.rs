@@ -170,10 +170,12 @@ impl Batch<'_> {
             let state: &str = row.try_get(6)?;
             let gives_way = DeliveryState::from_stored(state).is_some_and(DeliveryState::gives_way);
             let (target, flow, entity): (&str, &str, &str) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+            let object: &str = row.try_get(11)?;
             let (id, version): (Uuid, (i64, i32)) = (row.try_get(4)?, (row.try_get(5)?, row.try_get(10)?));
             let place: Place = (row.try_get(7)?, row.try_get(8)?);
             let newer = self.deliveries.iter().enumerate().find(|(_, new)| {
                 new.target.as_str() == target
+                    && new.object.as_str() == object
                     && new.entity.as_str() == entity
                     && new.canonical_id.0 == id
                     && (new.version, new.revision) > version
@@ -210,7 +212,7 @@ impl Batch<'_> {
         let ids: Vec<Uuid> = self.deliveries.iter().map(|delivery| delivery.canonical_id.0).collect();
         let sql = format!(
             "SELECT d.delivery, d.target, d.flow, d.entity, d.canonical_id, d.version, d.state, d.place_at, d.place_event,
-                    d.ordering_key, d.revision
+                    d.ordering_key, d.revision, d.object
              FROM {}.deliveries d
              WHERE d.tenant = $1 AND d.state IN ('pending', 'sending', 'failed', 'held')
                AND (d.target, d.canonical_id) IN (SELECT * FROM unnest($2::text[], $3::uuid[]))

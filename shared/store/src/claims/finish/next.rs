@@ -32,7 +32,7 @@ impl Batch<'_> {
                  SELECT DISTINCT ON (o.delivery) o.delivery AS older, o.place_at, o.place_event, o.next_attempt_at,
                         o.target, o.ordering_key, n.delivery AS newer
                  FROM {schema}.deliveries o JOIN {schema}.deliveries n
-                     ON n.target = o.target AND n.entity = o.entity
+                     ON n.target = o.target AND n.object = o.object AND n.entity = o.entity
                     AND n.canonical_id = o.canonical_id AND (n.version, n.revision) > (o.version, o.revision)
                  WHERE o.tenant = $1 AND o.delivery = ANY($2) AND n.state IN ('pending', 'failed', 'held')
                  ORDER BY o.delivery, n.version DESC, n.revision DESC
