@@ -25,8 +25,8 @@ impl DynamoControl {
         let request = self
             .call(call, ceil_millisecond(until), forgotten)
             .condition_expression(
-                "attribute_not_exists(pk) OR expires_at <= :second OR (attribute_not_exists(answer) AND \
-                 (held_until <= :now OR holder = :holder))",
+                "attribute_not_exists(pk) OR expires_at <= :second OR attribute_not_exists(answer) AND \
+                 held_until <= :now OR attribute_not_exists(answer) AND holder = :holder",
             )
             .expression_attribute_values(":second", number(now.as_second()))
             .expression_attribute_values(":now", number(now.as_millisecond()))
