@@ -87,7 +87,7 @@ async fn a_deploy_migrates_and_is_answered_under_one_name_for_ever() {
     assert_eq!(report, json!({"schemas": 1, "applied": applied}));
     let answer = stage.answer();
     assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!("fluxnex-migrations")));
-    assert_eq!(answer["Data"], json!({"Applied": 2, "Schemas": 1}));
+    assert_eq!(answer["Data"], json!({"Applied": 3, "Schemas": 1}));
     assert_eq!(schemas(&database).await, ["fluxnex_master"]);
     stage.handle(&request("Update", Some("an-older-name"))).await.unwrap();
     let answer = stage.answer();
